@@ -1,0 +1,53 @@
+#!/bin/sh
+# Sets up what a target of the Makefile needs and says each thing before it is installed.
+# Usage: setup.sh run|lint|test|bench|stop
+set -eu
+. "$(dirname "$0")/common.sh"
+. deploy/dev/packages.sh
+. deploy/dev/rust.sh
+. deploy/dev/tools.sh
+. deploy/dev/engine.sh
+. deploy/dev/image.sh
+
+# The C compiler links Rust programs and builds the embedded SQLite; bubblewrap is what the local
+# provider makes its sandboxes with.
+need_build() { need_packages cc:gcc,libc6-dev; }
+need_local() { need_packages bwrap:bubblewrap; }
+
+need_lint() {
+    need_rust fmt clippy
+    need_build
+    need_buf
+    need_cargo_deny
+}
+
+case ${1:-} in
+run)
+    need_rust
+    need_build
+    need_local
+    ;;
+lint)
+    need_lint
+    ;;
+test)
+    need_lint
+    need_local
+    need_packages python3:python3
+    need_grpcurl
+    need_engine
+    need_image
+    ;;
+bench)
+    need_rust
+    need_build
+    need_local
+    need_packages nginx:nginx
+    ;;
+stop)
+    stop_engine
+    ;;
+*)
+    fail "usage: setup.sh run|lint|test|bench|stop"
+    ;;
+esac

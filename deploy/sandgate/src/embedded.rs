@@ -1,0 +1,74 @@
+//! Providers that run in this process. They are reached as any other is: over gRPC, on loopback,
+//! with a token that only this process knows.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
+
+use sandgate_kit::{KitArgs, Running, StartError};
+use sandgate_provider_container::{Args as ContainerArgs, Container};
+use sandgate_provider_local::{Args as LocalArgs, Local};
+use sandgate_service::process::ProcessArgs;
+use secrecy::SecretString;
+
+/// A provider that this program has in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Embedded {
+    Local,
+    Container,
+}
+
+impl Embedded {
+    /// Its id.
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Container => "container",
+        }
+    }
+
+    /// Starts it on a free port of this machine.
+    pub(crate) async fn start(
+        self,
+        data_dir: &Path,
+        token: &SecretString,
+        process: &ProcessArgs,
+    ) -> Result<Running, StartError> {
+        let kit = KitArgs {
+            listen: None,
+            provider_token: Some(token.clone()),
+            tls_cert: None,
+            tls_key: None,
+            tls_ca: None,
+            process: process.clone(),
+        };
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        match self {
+            Self::Local => sandgate_kit::start(local(data_dir).await?, &kit, free).await,
+            Self::Container => sandgate_kit::start(container().await?, &kit, free).await,
+        }
+    }
+}
+
+/// The local provider, configured by its environment, with the gateway's data folder.
+pub(crate) async fn local(data_dir: &Path) -> Result<Local, StartError> {
+    let mut config = settings::<LocalArgs>()?.config().map_err(failed)?;
+    config.data_dir = data_dir.to_owned();
+    Local::open(config).await.map_err(failed)
+}
+
+/// The container provider, configured by its environment.
+pub(crate) async fn container() -> Result<Container, StartError> {
+    let config = settings::<ContainerArgs>()?.container.config();
+    Container::connect(config).await.map_err(failed)
+}
+
+/// A provider's own arguments, of which only the environment gives any here.
+pub(crate) fn settings<A: clap::Parser>() -> Result<A, StartError> {
+    A::try_parse_from(["sandgate"]).map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> StartError {
+    StartError::Provider(error.to_string())
+}

@@ -1,0 +1,208 @@
+//! The life-cycle calls that the gateway itself makes to a provider.
+
+use std::{error::Error as _, future::Future, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use http::{HeaderValue, header::AUTHORIZATION};
+use prost::Message as _;
+use sandgate_proto::{
+    CONTEXT_METADATA, Outcome, Problem, STATE_METADATA, limits,
+    provider::v1::{ProviderContext, ProviderState},
+    v1::{self, Capabilities, Sandbox, SandboxSpec, sandbox_service_client::SandboxServiceClient},
+};
+use tokio::time::timeout;
+use tonic::{
+    Code, Request, Response, Status,
+    metadata::{MetadataMap, MetadataValue},
+    transport::Channel,
+};
+
+use super::{Lane, failure};
+use crate::{problem, problem::Result};
+
+/// A provider context, encoded once for all calls about one sandbox.
+#[derive(Clone)]
+pub(crate) struct Context {
+    encoded: Vec<u8>,
+    header: HeaderValue,
+}
+
+/// What a provider answers a life-cycle call with.
+pub(crate) struct Answer {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) state: Option<ProviderState>,
+}
+
+impl Context {
+    pub(crate) fn new(context: &ProviderContext) -> Result<Self> {
+        let encoded = context.encode_to_vec();
+        if encoded.len() > limits::CONTEXT_BYTES {
+            return Err(problem::internal("provider context", &"larger than 6 KiB"));
+        }
+        let mut header = HeaderValue::try_from(STANDARD_NO_PAD.encode(&encoded))
+            .map_err(|error| problem::internal("provider context", &error))?;
+        // Never indexed by HPACK: it holds keys.
+        header.set_sensitive(true);
+        Ok(Self { encoded, header })
+    }
+
+    /// The value of the metadata entry `sandgate-context-bin`.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+impl Lane {
+    /// Asks what the provider can do.
+    pub(crate) async fn capabilities(
+        &self,
+        context: Option<&Context>,
+        patience: Duration,
+    ) -> Result<Capabilities> {
+        let request = self.request(v1::GetCapabilitiesRequest::default(), context, patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.get_capabilities(request).await
+        });
+        Ok(reply.await?.into_inner().capabilities.unwrap_or_default())
+    }
+
+    /// Makes the sandbox that the context names.
+    pub(crate) async fn create(
+        &self,
+        context: &Context,
+        spec: SandboxSpec,
+        patience: Duration,
+    ) -> Result<Answer> {
+        let body = v1::CreateSandboxRequest {
+            spec: Some(spec),
+            ..Default::default()
+        };
+        let request = self.request(body, Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.create_sandbox(request).await
+        });
+        let (metadata, body, _) = reply.await?.into_parts();
+        self.answer(&metadata, body.sandbox)
+    }
+
+    /// Looks at the sandbox.
+    pub(crate) async fn get(&self, context: &Context, patience: Duration) -> Result<Answer> {
+        let request = self.request(v1::GetSandboxRequest::default(), Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.get_sandbox(request).await
+        });
+        let (metadata, body, _) = reply.await?.into_parts();
+        self.answer(&metadata, body.sandbox)
+    }
+
+    /// Starts the sandbox.
+    pub(crate) async fn start(&self, context: &Context, patience: Duration) -> Result<Answer> {
+        let request = self.request(v1::StartSandboxRequest::default(), Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.start_sandbox(request).await
+        });
+        let (metadata, body, _) = reply.await?.into_parts();
+        self.answer(&metadata, body.sandbox)
+    }
+
+    /// Stops the sandbox.
+    pub(crate) async fn stop(
+        &self,
+        context: &Context,
+        grace: Option<prost_types::Duration>,
+        patience: Duration,
+    ) -> Result<Answer> {
+        let body = v1::StopSandboxRequest {
+            grace_timeout: grace,
+            ..Default::default()
+        };
+        let request = self.request(body, Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.stop_sandbox(request).await
+        });
+        let (metadata, body, _) = reply.await?.into_parts();
+        self.answer(&metadata, body.sandbox)
+    }
+
+    /// Deletes the sandbox; one that is gone is deleted.
+    pub(crate) async fn delete(&self, context: &Context, patience: Duration) -> Result<()> {
+        let request = self.request(v1::DeleteSandboxRequest::default(), Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.delete_sandbox(request).await
+        });
+        match reply.await {
+            Err(problem) if problem.reason() != sandgate_proto::Reason::SandboxNotFound => {
+                Err(problem)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn request<T>(&self, body: T, context: Option<&Context>, patience: Duration) -> Request<T> {
+        let mut request = Request::new(body);
+        request.set_timeout(patience);
+        let metadata = request.metadata_mut();
+        if let Some(context) = context {
+            let mut value = MetadataValue::from_bytes(&context.encoded);
+            value.set_sensitive(true);
+            metadata.insert_bin(CONTEXT_METADATA, value);
+        }
+        if let Some(authorization) = &self.authorization {
+            let mut headers = std::mem::take(metadata).into_headers();
+            headers.insert(AUTHORIZATION, authorization.clone());
+            *metadata = MetadataMap::from_headers(headers);
+        }
+        request
+    }
+
+    async fn call<T, F>(
+        &self,
+        patience: Duration,
+        send: impl FnOnce(SandboxServiceClient<Channel>) -> F,
+    ) -> Result<Response<T>>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        let client = SandboxServiceClient::new(self.channel.clone());
+        match timeout(patience, send(client)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(status)) => Err(self.problem(&status)),
+            Err(_) => Err(problem::provider_unavailable(
+                &self.provider,
+                Outcome::Ambiguous,
+            )),
+        }
+    }
+
+    /// A provider's own problem as it said it; everything else is a failure of the way to it.
+    fn problem(&self, status: &Status) -> Problem {
+        if status.code() == Code::Unauthenticated {
+            return problem::not_let_in(&self.provider);
+        }
+        Problem::from_status(status).unwrap_or_else(|| match status.source() {
+            Some(source) => failure(&self.provider, source),
+            None => failure(&self.provider, status),
+        })
+    }
+
+    fn answer(&self, metadata: &MetadataMap, sandbox: Option<Sandbox>) -> Result<Answer> {
+        let malformed =
+            |what| problem::internal("provider answer", &format!("{}: {what}", self.provider));
+        let state = match metadata
+            .get_bin(STATE_METADATA)
+            .map(MetadataValue::to_bytes)
+        {
+            None => None,
+            Some(Ok(bytes)) => {
+                let state = ProviderState::decode(bytes).map_err(|_| malformed("bad state"))?;
+                if state.state.len() > limits::STATE_BYTES {
+                    return Err(malformed("state over 4 KiB"));
+                }
+                Some(state)
+            }
+            Some(Err(_)) => return Err(malformed("bad state")),
+        };
+        let sandbox = sandbox.ok_or_else(|| malformed("no sandbox"))?;
+        Ok(Answer { sandbox, state })
+    }
+}

@@ -1,0 +1,160 @@
+//! The provider's answer on its way to the caller: bytes as they are, metadata by an allowlist,
+//! and an end that always tells the truth.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
+use http_body::{Body as HttpBody, Frame};
+use pin_project_lite::pin_project;
+use sandgate_proto::{Outcome, Problem, Reason, has_error_info};
+use sandgate_service::problem_response;
+use tokio::time::Sleep;
+use tonic::{Code, Status, body::Body};
+
+use crate::{fleet, problem};
+
+/// Metadata of an answer that a caller gets to see.
+const FORWARDED: [HeaderName; 4] = [
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-status-details-bin"),
+    CONTENT_TYPE,
+];
+
+/// The response for the caller. `deadline` ends it wherever it is then.
+pub(super) fn downstream(
+    provider: String,
+    response: Response<Body>,
+    deadline: Option<Sleep>,
+) -> Response<Body> {
+    if !is_grpc(&response) {
+        tracing::warn!(provider, status = %response.status(), "a provider's answer is no gRPC");
+        return problem_response(problem::provider_unavailable(&provider, Outcome::Ambiguous));
+    }
+    let (mut parts, inner) = response.into_parts();
+    parts.headers = allowed(&provider, &parts.headers);
+    parts.extensions.clear();
+    let ended = parts.headers.contains_key("grpc-status");
+    Response::from_parts(
+        parts,
+        Body::new(Relayed {
+            inner,
+            deadline,
+            provider,
+            ended,
+        }),
+    )
+}
+
+/// Whatever else is in the provider's place, a proxy or another server, its text stays here.
+fn is_grpc(response: &Response<Body>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    response.status() == StatusCode::OK
+        && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Keeps what callers may see, and gives an error without a reason one.
+fn allowed(provider: &str, headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(FORWARDED.len());
+    for name in FORWARDED {
+        if let Some(value) = headers.get(&name) {
+            kept.insert(name, value.clone());
+        }
+    }
+    let Some(status) = kept
+        .get("grpc-status")
+        .and_then(|_| Status::from_header_map(&kept))
+    else {
+        return kept;
+    };
+    let foreign = !has_error_info(&status) || status.code() == Code::Unauthenticated;
+    if status.code() != Code::Ok && foreign {
+        let content_type = kept.remove(CONTENT_TYPE);
+        kept = trailers(untyped(provider, &status));
+        content_type.and_then(|value| kept.insert(CONTENT_TYPE, value));
+    }
+    kept
+}
+
+/// A status without a reason was not made by a Sandgate provider, but by something in its place;
+/// and UNAUTHENTICATED is about this gateway, never about its caller.
+fn untyped(provider: &str, status: &Status) -> Problem {
+    tracing::warn!(provider, code = ?status.code(), "a provider answered without a reason");
+    match status.code() {
+        Code::Unimplemented => problem::unsupported(
+            "rpc",
+            "the provider does not serve this rpc; GetCapabilities lists what it can do",
+        ),
+        Code::DeadlineExceeded => problem::deadline_exceeded(),
+        Code::Unauthenticated => problem::not_let_in(provider),
+        Code::Cancelled => Problem::new(Reason::Cancelled, "the call was cancelled"),
+        _ => problem::provider_unavailable(provider, Outcome::Ambiguous),
+    }
+}
+
+fn trailers(problem: Problem) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    // Cannot fail: message and details are encoded for headers.
+    let _ = Status::from(problem).add_header(&mut headers);
+    headers
+}
+
+pin_project! {
+    struct Relayed {
+        #[pin]
+        inner: Body,
+        #[pin]
+        deadline: Option<Sleep>,
+        provider: String,
+        ended: bool,
+    }
+}
+
+impl HttpBody for Relayed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let mut this = self.project();
+        if *this.ended {
+            return Poll::Ready(None);
+        }
+        let problem = loop {
+            match this.inner.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Err(frame) => {
+                        *this.ended = true;
+                        let trailers = frame.into_trailers().unwrap_or_default();
+                        let kept = allowed(this.provider, &trailers);
+                        return Poll::Ready(Some(Ok(Frame::trailers(kept))));
+                    }
+                },
+                Poll::Ready(Some(Err(error))) => break fleet::failure(this.provider, &error),
+                // A stream that just stops was cut, whoever did it.
+                Poll::Ready(None) => {
+                    break problem::provider_unavailable(this.provider, Outcome::Ambiguous);
+                }
+                Poll::Pending => match this.deadline.as_mut().as_pin_mut().map(|at| at.poll(cx)) {
+                    Some(Poll::Ready(())) => break problem::deadline_exceeded(),
+                    _ => return Poll::Pending,
+                },
+            }
+        };
+        *this.ended = true;
+        Poll::Ready(Some(Ok(Frame::trailers(trailers(problem)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+}

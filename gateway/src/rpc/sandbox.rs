@@ -1,0 +1,180 @@
+//! SandboxService, as far as the gateway answers it itself.
+
+use std::{sync::Arc, time::Duration};
+
+use sandgate_proto::{
+    Problem,
+    v1::{self, SandboxState, sandbox_service_server::SandboxService},
+};
+use tonic::{Request, Response, Status};
+
+use super::{page::Page, principal};
+use crate::{
+    fleet::Fleet,
+    ids::{self, SandboxRef},
+    problem::Result as Outcome,
+    sandbox::{Sandboxes, describe},
+    session,
+    store::{PageKey, SandboxFilter, SandboxRecord, SessionRecord},
+};
+
+/// How long a provider may take to say what it can do.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// SandboxService over the sandboxes and their providers.
+pub(crate) struct SandboxRpc {
+    sandboxes: Sandboxes,
+    fleet: Arc<Fleet>,
+}
+
+impl SandboxRpc {
+    pub(crate) fn new(sandboxes: Sandboxes, fleet: Arc<Fleet>) -> Self {
+        Self { sandboxes, fleet }
+    }
+
+    async fn find<T>(
+        &self,
+        request: &Request<T>,
+        session_id: &str,
+        sandbox_id: &str,
+    ) -> Outcome<(SessionRecord, SandboxRecord)> {
+        let principal = principal(request)?;
+        let session_id = ids::session_id(session_id)?;
+        let wanted = SandboxRef::parse(sandbox_id)?;
+        self.sandboxes.find(&principal, session_id, &wanted).await
+    }
+}
+
+#[tonic::async_trait]
+impl SandboxService for SandboxRpc {
+    async fn create_sandbox(
+        &self,
+        request: Request<v1::CreateSandboxRequest>,
+    ) -> Result<Response<v1::CreateSandboxResponse>, Status> {
+        let principal = principal(&request)?;
+        let created = self
+            .sandboxes
+            .create(&principal, request.into_inner())
+            .await?;
+        Ok(Response::new(v1::CreateSandboxResponse {
+            sandbox: Some(describe(&created.sandbox)?),
+            uploads: Vec::new(),
+            replayed: created.replayed,
+        }))
+    }
+
+    async fn get_sandbox(
+        &self,
+        request: Request<v1::GetSandboxRequest>,
+    ) -> Result<Response<v1::GetSandboxResponse>, Status> {
+        let asked = request.get_ref();
+        let (session, sandbox) = self
+            .find(&request, &asked.session_id, &asked.sandbox_id)
+            .await?;
+        let sandbox = Some(describe(&self.sandboxes.look(&session, sandbox).await?)?);
+        Ok(Response::new(v1::GetSandboxResponse { sandbox }))
+    }
+
+    async fn list_sandboxes(
+        &self,
+        request: Request<v1::ListSandboxesRequest>,
+    ) -> Result<Response<v1::ListSandboxesResponse>, Status> {
+        let principal = principal(&request)?;
+        let mut asked = request.into_inner();
+        let session_id = ids::optional_uuid("session_id", &asked.session_id)?;
+        session::only_own(&principal, &asked.org_id, &asked.user_id)?;
+        if asked.states.contains(&SandboxState::Unspecified.into()) {
+            return Err(Problem::invalid_field("states", "must name real states").into());
+        }
+        let (size, token) = (asked.page_size, std::mem::take(&mut asked.page_token));
+        asked.page_size = 0;
+        let page = Page::of(&principal, &asked, size, &token)?;
+        let filter = SandboxFilter {
+            owner: Default::default(),
+            session_id,
+            provider: asked.provider,
+            states: asked.states,
+            labels: asked.labels,
+            after: page.after,
+            limit: page.limit(),
+        };
+        let mut rows = self.sandboxes.list(&principal, filter).await?;
+        let next_page_token = page.cut(&mut rows, |row| PageKey {
+            create_time: row.create_time,
+            id: row.sandbox_id,
+        });
+        let sandboxes = rows.iter().map(describe).collect::<Outcome<_>>()?;
+        Ok(Response::new(v1::ListSandboxesResponse {
+            sandboxes,
+            next_page_token,
+        }))
+    }
+
+    async fn start_sandbox(
+        &self,
+        request: Request<v1::StartSandboxRequest>,
+    ) -> Result<Response<v1::StartSandboxResponse>, Status> {
+        let asked = request.get_ref();
+        let (session, sandbox) = self
+            .find(&request, &asked.session_id, &asked.sandbox_id)
+            .await?;
+        let sandbox = Some(describe(&self.sandboxes.start(&session, sandbox).await?)?);
+        Ok(Response::new(v1::StartSandboxResponse { sandbox }))
+    }
+
+    async fn stop_sandbox(
+        &self,
+        request: Request<v1::StopSandboxRequest>,
+    ) -> Result<Response<v1::StopSandboxResponse>, Status> {
+        let asked = request.get_ref();
+        let (session, sandbox) = self
+            .find(&request, &asked.session_id, &asked.sandbox_id)
+            .await?;
+        let stopped = self
+            .sandboxes
+            .stop(&session, sandbox, asked.grace_timeout)
+            .await?;
+        let sandbox = Some(describe(&stopped)?);
+        Ok(Response::new(v1::StopSandboxResponse { sandbox }))
+    }
+
+    async fn delete_sandbox(
+        &self,
+        request: Request<v1::DeleteSandboxRequest>,
+    ) -> Result<Response<v1::DeleteSandboxResponse>, Status> {
+        let asked = request.get_ref();
+        let (session, sandbox) = self
+            .find(&request, &asked.session_id, &asked.sandbox_id)
+            .await?;
+        let sandbox = Some(describe(&self.sandboxes.delete(&session, sandbox).await?)?);
+        Ok(Response::new(v1::DeleteSandboxResponse { sandbox }))
+    }
+
+    async fn get_capabilities(
+        &self,
+        request: Request<v1::GetCapabilitiesRequest>,
+    ) -> Result<Response<v1::GetCapabilitiesResponse>, Status> {
+        let asked = request.get_ref();
+        let lane = if asked.sandbox_id.is_empty() {
+            let ids = self.fleet.ids();
+            let id = match (asked.provider.as_str(), ids.as_slice()) {
+                ("", [only]) => *only,
+                ("", several) => {
+                    let message = format!("is required here: choose one of {}", several.join(", "));
+                    return Err(Problem::invalid_field("provider", message).into());
+                }
+                (asked, _) => asked,
+            };
+            self.fleet.provider(id)?.lane("")?
+        } else {
+            let (_, sandbox) = self
+                .find(&request, &asked.session_id, &asked.sandbox_id)
+                .await?;
+            self.fleet
+                .provider(&sandbox.provider)?
+                .lane(&sandbox.instance_id)?
+        };
+        let capabilities = Some(lane.capabilities(None, PATIENCE).await?);
+        Ok(Response::new(v1::GetCapabilitiesResponse { capabilities }))
+    }
+}

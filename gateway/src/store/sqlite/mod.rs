@@ -1,0 +1,141 @@
+//! The store on SQLite: one file, WAL, one writer.
+
+mod row;
+mod sandboxes;
+mod sessions;
+
+use std::{path::Path, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use uuid::Uuid;
+
+use super::{
+    Changes, InsertOutcome, SandboxFilter, SandboxRecord, SessionFilter, SessionRecord, Store,
+    StoreError,
+};
+
+/// How long a statement waits for another process that holds the lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits for a connection of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections for reading; WAL lets them read beside the writer.
+const READERS: u32 = 4;
+
+/// Sessions and sandboxes in one SQLite file.
+pub(crate) struct SqliteStore {
+    /// One connection: SQLite has one writer, and waiting here costs less than its busy handler.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, making it and its folder, and brings its schema up to date.
+    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent() {
+            tokio::fs::create_dir_all(folder).await?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged create must survive a power cut, or its sandbox leaks.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = |size, options| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options)
+        };
+        let writer = pool(1, options.clone()).await?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let readers = pool(READERS, options.read_only(true)).await?;
+        Ok(Self { writer, readers })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn gateway_id(&self) -> Result<Uuid, StoreError> {
+        let new = Uuid::new_v4().to_string();
+        sqlx::query!(
+            "INSERT OR IGNORE INTO installation (only_row, gateway_id) VALUES (1, ?)",
+            new
+        )
+        .execute(&self.writer)
+        .await?;
+        let id = sqlx::query_scalar!("SELECT gateway_id FROM installation")
+            .fetch_one(&self.writer)
+            .await?;
+        row::uuid(&id)
+    }
+
+    async fn insert_session(
+        &self,
+        session: &SessionRecord,
+    ) -> Result<InsertOutcome<SessionRecord>, StoreError> {
+        sessions::insert(&self.writer, session).await
+    }
+
+    async fn session(&self, session_id: Uuid) -> Result<Option<SessionRecord>, StoreError> {
+        sessions::find(&self.readers, session_id).await
+    }
+
+    async fn list_sessions(
+        &self,
+        filter: &SessionFilter,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::list(&self.readers, filter).await
+    }
+
+    async fn delete_session(&self, session_id: Uuid, now: i64) -> Result<bool, StoreError> {
+        sessions::delete(&self.writer, session_id, now).await
+    }
+
+    async fn insert_sandbox(
+        &self,
+        sandbox: &SandboxRecord,
+    ) -> Result<InsertOutcome<SandboxRecord>, StoreError> {
+        sandboxes::insert(&self.writer, sandbox).await
+    }
+
+    async fn sandbox(&self, sandbox_id: Uuid) -> Result<Option<SandboxRecord>, StoreError> {
+        sandboxes::find(&self.readers, sandbox_id).await
+    }
+
+    async fn sandbox_by_alias(
+        &self,
+        session_id: Uuid,
+        alias: &str,
+    ) -> Result<Option<SandboxRecord>, StoreError> {
+        sandboxes::find_by_alias(&self.readers, session_id, alias).await
+    }
+
+    async fn list_sandboxes(
+        &self,
+        filter: &SandboxFilter,
+    ) -> Result<Vec<SandboxRecord>, StoreError> {
+        sandboxes::list(&self.readers, filter).await
+    }
+
+    async fn change_sandbox(
+        &self,
+        sandbox_id: Uuid,
+        version: i64,
+        changes: &Changes,
+    ) -> Result<Option<SandboxRecord>, StoreError> {
+        sandboxes::change(&self.writer, sandbox_id, version, changes).await
+    }
+
+    async fn forget_sandbox(&self, sandbox_id: Uuid, version: i64) -> Result<bool, StoreError> {
+        sandboxes::forget(&self.writer, sandbox_id, version).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Rows as SQLite holds them, turned into records.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::store::{SandboxRecord, SessionRecord, StoreError};
+
+/// A row of `sessions`, all columns but `delete_time`.
+pub(super) struct SessionRow {
+    pub(super) session_id: String,
+    pub(super) org_id: String,
+    pub(super) user_id: String,
+    pub(super) request_id: Option<String>,
+    pub(super) fingerprint: Vec<u8>,
+    pub(super) definition: Vec<u8>,
+    pub(super) agent_id: String,
+    pub(super) harness_id: String,
+    pub(super) labels: String,
+    pub(super) version: i64,
+    pub(super) create_time: i64,
+    pub(super) update_time: i64,
+}
+
+/// A row of `sandboxes`.
+pub(super) struct SandboxRow {
+    pub(super) sandbox_id: String,
+    pub(super) session_id: String,
+    pub(super) alias: Option<String>,
+    pub(super) request_id: Option<String>,
+    pub(super) fingerprint: Vec<u8>,
+    pub(super) provider: String,
+    pub(super) spec: Vec<u8>,
+    pub(super) labels: String,
+    pub(super) state: i64,
+    pub(super) reason_code: String,
+    pub(super) reason_message: String,
+    pub(super) generation: i64,
+    pub(super) version: i64,
+    pub(super) provider_sandbox_id: String,
+    pub(super) instance_id: String,
+    pub(super) provider_state: Vec<u8>,
+    pub(super) workspace_path: String,
+    pub(super) home_path: String,
+    pub(super) create_time: i64,
+    pub(super) start_time: Option<i64>,
+    pub(super) delete_time: Option<i64>,
+}
+
+pub(super) fn uuid(text: &str) -> Result<Uuid, StoreError> {
+    Uuid::parse_str(text).map_err(|_| StoreError::Corrupt(text.to_owned()))
+}
+
+pub(super) fn json(labels: &BTreeMap<String, String>) -> String {
+    serde_json::Value::from_iter(labels.clone()).to_string()
+}
+
+fn labels(text: &str, id: &str) -> Result<BTreeMap<String, String>, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Corrupt(id.to_owned()))
+}
+
+impl TryFrom<SessionRow> for SessionRecord {
+    type Error = StoreError;
+
+    fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            labels: labels(&row.labels, &row.session_id)?,
+            session_id: uuid(&row.session_id)?,
+            org_id: row.org_id,
+            user_id: row.user_id,
+            request_id: row.request_id.as_deref().map(uuid).transpose()?,
+            fingerprint: row.fingerprint,
+            definition: row.definition,
+            agent_id: row.agent_id,
+            harness_id: row.harness_id,
+            version: row.version,
+            create_time: row.create_time,
+            update_time: row.update_time,
+        })
+    }
+}
+
+impl TryFrom<SandboxRow> for SandboxRecord {
+    type Error = StoreError;
+
+    fn try_from(row: SandboxRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            labels: labels(&row.labels, &row.sandbox_id)?,
+            state: i32::try_from(row.state)
+                .map_err(|_| StoreError::Corrupt(row.sandbox_id.clone()))?,
+            sandbox_id: uuid(&row.sandbox_id)?,
+            session_id: uuid(&row.session_id)?,
+            alias: row.alias,
+            request_id: row.request_id.as_deref().map(uuid).transpose()?,
+            fingerprint: row.fingerprint,
+            provider: row.provider,
+            spec: row.spec,
+            reason_code: row.reason_code,
+            reason_message: row.reason_message,
+            generation: row.generation,
+            version: row.version,
+            provider_sandbox_id: row.provider_sandbox_id,
+            instance_id: row.instance_id,
+            provider_state: row.provider_state,
+            workspace_path: row.workspace_path,
+            home_path: row.home_path,
+            create_time: row.create_time,
+            start_time: row.start_time,
+            delete_time: row.delete_time,
+        })
+    }
+}

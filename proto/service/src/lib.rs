@@ -1,0 +1,20 @@
+//! What every Sandgate process shares: one way to listen, to drain and to connect over HTTP/2, one
+//! set of limits, typed answers, configuration and log. Nothing here knows what an rpc does.
+
+mod built;
+mod channel;
+mod deadline;
+mod drain;
+pub mod process;
+mod respond;
+mod server;
+pub mod settings;
+mod tls;
+
+pub use built::Built;
+pub use channel::{ChannelError, ChannelPeer, connect_lazily};
+pub use deadline::{GRPC_TIMEOUT, format_timeout, timeout_of};
+pub use drain::{Drain, DrainBody};
+pub use respond::{Typed, problem_response};
+pub use server::{PeerInfo, Server, ServerError};
+pub use tls::{TlsError, TlsFiles};

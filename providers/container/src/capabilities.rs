@@ -1,0 +1,161 @@
+//! What containers on this engine can do.
+
+use sandgate_proto::v1::{Capabilities, Feature, Limits, Placement, Resources, Support};
+
+use crate::{Config, engine::Facts};
+
+use Support::{Emulated, Native, Unsupported};
+
+/// Every feature of the contract, in the contract's order.
+const FEATURES: &[(&str, Support, &str)] = &[
+    ("start", Native, ""),
+    ("stop", Native, ""),
+    ("pause", Unsupported, ""),
+    ("hibernate", Unsupported, ""),
+    ("renew", Unsupported, ""),
+    (
+        "exec",
+        Emulated,
+        "a command that a signal ended is told as exit code 128 plus the signal; its output cannot be read again",
+    ),
+    ("exec_user", Native, ""),
+    ("terminal", Unsupported, ""),
+    ("stdin", Emulated, "all input is sent with the command"),
+    ("signals", Unsupported, ""),
+    (
+        "process_tree",
+        Emulated,
+        "found by session and by an environment variable: a process that leaves both is not reached",
+    ),
+    (
+        "exec_timeout",
+        Emulated,
+        "kept by the provider, not where the process runs",
+    ),
+    ("output_resume", Unsupported, ""),
+    ("logs_system", Unsupported, ""),
+    ("logs_main", Unsupported, ""),
+    ("logs_executions", Unsupported, ""),
+    ("files", Unsupported, ""),
+    ("archive", Unsupported, ""),
+    ("git", Unsupported, ""),
+    ("git_credentials", Unsupported, ""),
+    ("ports", Unsupported, ""),
+    ("network_none", Native, ""),
+    (
+        "network_private",
+        Emulated,
+        "a bridge of its own. The engine's host, a cloud's metadata address and, for moments while the engine makes a network, other sandboxes are not blocked; to block them: iptables -t raw -I PREROUTING -s SUBNETS -d SUBNETS,169.254.169.254 -j DROP, on the host, with SANDGATE_CONTAINER_SUBNETS",
+    ),
+    ("network_full", Native, "the engine's default bridge"),
+    ("allow_cidrs", Unsupported, ""),
+    ("allow_domains", Unsupported, ""),
+    (
+        "resources",
+        Native,
+        "CPU, memory and processes; no limit on disk",
+    ),
+    ("runtime", Native, "any that the engine has installed"),
+    ("image", Native, ""),
+    ("template", Unsupported, ""),
+    ("snapshot", Unsupported, ""),
+    ("idle_timeout", Unsupported, ""),
+];
+
+/// The answer to GetCapabilities.
+pub(crate) fn of(provider: &str, config: &Config, facts: &Facts) -> Capabilities {
+    let runtime = if config.runtime.is_empty() {
+        &facts.default_runtime
+    } else {
+        &config.runtime
+    };
+    let feature = |&(name, support, note): &(&str, Support, &str)| Feature {
+        name: name.to_owned(),
+        support: support.into(),
+        note: note.to_owned(),
+    };
+    let max_resources = Resources {
+        cpu_millis: u32::try_from(facts.cpus.saturating_mul(1000)).unwrap_or(u32::MAX),
+        memory_bytes: facts.memory_bytes,
+        disk_bytes: 0,
+        pids: 0,
+    };
+    Capabilities {
+        provider: provider.to_owned(),
+        instance_id: facts.id.clone(),
+        placement: Placement::Sticky.into(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        features: FEATURES.iter().map(feature).collect(),
+        limits: Some(Limits {
+            max_resources: Some(max_resources),
+            ..Default::default()
+        }),
+        isolation: isolation(runtime).to_owned(),
+        sources: vec!["image".to_owned()],
+        sizes: Vec::new(),
+        output_retention: None,
+    }
+}
+
+/// What the runtime puts between two sandboxes, by the names that it is usually installed under.
+fn isolation(runtime: &str) -> &'static str {
+    let runtime = runtime.to_ascii_lowercase();
+    if runtime.contains("runsc") || runtime.contains("gvisor") {
+        "gvisor"
+    } else if runtime.contains("kata") {
+        "kata"
+    } else {
+        "container"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list in the contract is a comment; it is read from there.
+    #[test]
+    fn every_feature_of_the_contract_is_named_once() {
+        let contract = include_str!("../../../proto/sandbox/v1/capabilities.proto");
+        let list = contract.split("lower_snake. Known:").nth(1).unwrap();
+        let list = list.split(". Clients").next().unwrap();
+        let known: Vec<&str> = list
+            .split_whitespace()
+            .filter(|word| *word != "//")
+            .collect();
+        let ours: Vec<&str> = FEATURES.iter().map(|feature| feature.0).collect();
+        assert_eq!(ours, known);
+    }
+
+    #[test]
+    fn what_is_emulated_says_how() {
+        for (name, support, note) in FEATURES {
+            assert!(*support != Emulated || !note.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn isolation_follows_the_runtime() {
+        for (runtime, expected) in [
+            ("runc", "container"),
+            ("runsc", "gvisor"),
+            ("kata-fc", "kata"),
+            ("sysbox-runc", "container"),
+        ] {
+            assert_eq!(isolation(runtime), expected);
+        }
+        let facts = Facts {
+            default_runtime: "runsc".into(),
+            cpus: 2,
+            ..Facts::default()
+        };
+        let said = of("container", &Config::default(), &facts);
+        assert_eq!(said.isolation, "gvisor");
+        assert_eq!(said.limits.unwrap().max_resources.unwrap().cpu_millis, 2000);
+        let config = Config {
+            runtime: "runc".into(),
+            ..Config::default()
+        };
+        assert_eq!(of("container", &config, &facts).isolation, "container");
+    }
+}

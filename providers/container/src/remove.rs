@@ -1,0 +1,89 @@
+//! Takes down what has our labels, and waits until it is gone.
+
+use std::time::Duration;
+
+use bollard::{
+    Docker,
+    query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder},
+};
+use sandgate_kit::{Kind, ProviderError};
+use sandgate_proto::Outcome;
+use tokio::time::{Instant, sleep};
+
+use crate::{call, fault::Fault, find, names::Filters};
+
+/// How long another removal of the same thing may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Removes every container that the filters find, with its volumes, then every network. What is
+/// gone already is no error.
+pub(crate) async fn everything(docker: &Docker, filters: &Filters) -> Result<(), ProviderError> {
+    let containers = find::listed(docker, filters).await?;
+    for id in containers.into_iter().filter_map(|container| container.id) {
+        container(docker, &id).await?;
+    }
+    let options = ListNetworksOptionsBuilder::new().filters(filters).build();
+    let networks = call::LIST.run(docker.list_networks(Some(options))).await?;
+    for id in networks.into_iter().filter_map(|network| network.id) {
+        network(docker, &id).await?;
+    }
+    Ok(())
+}
+
+async fn container(docker: &Docker, id: &str) -> Result<(), ProviderError> {
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
+    match call::REMOVE_CONTAINER
+        .run(docker.remove_container(id, Some(options)))
+        .await
+    {
+        Ok(()) => Ok(()),
+        Err(fault) if fault.is_gone() => Ok(()),
+        // Somebody else is at it: «removal of container … is already in progress».
+        Err(fault) if fault.status() == Some(409) => gone(docker, id, fault).await,
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Waits until a container that is being removed by somebody else is gone.
+async fn gone(docker: &Docker, id: &str, why: Fault) -> Result<(), ProviderError> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if find::inspect(docker, id).await?.is_none() {
+            return Ok(());
+        }
+        sleep(PAUSE).await;
+    }
+    Err(stuck(
+        why,
+        "the container is still being removed; delete the sandbox again",
+    ))
+}
+
+async fn network(docker: &Docker, id: &str) -> Result<(), ProviderError> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match call::REMOVE_NETWORK.run(docker.remove_network(id)).await {
+            Ok(()) => return Ok(()),
+            Err(fault) if fault.is_gone() => return Ok(()),
+            // «… has active endpoints»: its container is about to be gone.
+            Err(fault) if matches!(fault.status(), Some(403 | 409)) => {
+                if Instant::now() >= end {
+                    return Err(stuck(
+                        fault,
+                        "the sandbox's network is still in use; delete the sandbox again",
+                    ));
+                }
+                sleep(PAUSE).await;
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+}
+
+fn stuck(fault: Fault, message: &str) -> ProviderError {
+    fault.told(Kind::Unavailable(Outcome::Ambiguous), message)
+}

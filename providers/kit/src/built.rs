@@ -1,0 +1,13 @@
+//! The rpcs that the kit serves so far. The rest of the contract is answered as unsupported.
+
+/// Paths served, sorted; a test holds the list of what is missing, so that it can only shrink.
+pub const BUILT: &[&str] = &[
+    "/sandbox.v1.SandboxService/CreateSandbox",
+    "/sandbox.v1.SandboxService/DeleteSandbox",
+    "/sandbox.v1.SandboxService/Exec",
+    "/sandbox.v1.SandboxService/GetCapabilities",
+    "/sandbox.v1.SandboxService/GetSandbox",
+    "/sandbox.v1.SandboxService/ListSandboxes",
+    "/sandbox.v1.SandboxService/StartSandbox",
+    "/sandbox.v1.SandboxService/StopSandbox",
+];

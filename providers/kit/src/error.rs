@@ -1,0 +1,134 @@
+//! What can go wrong in a provider, and the one place where it becomes a [`Problem`].
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use sandgate_proto::{Outcome, Problem, Reason};
+
+/// What kind of failure it is; decides code, reason and whether to try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A field of the request cannot be used; names it.
+    InvalidField(&'static str),
+    /// The upstream has no such sandbox.
+    SandboxGone,
+    /// The sandbox is there but not running.
+    NotRunning,
+    /// This provider cannot do it; names the capability.
+    Unsupported(&'static str),
+    /// The upstream does not answer.
+    Unavailable(Outcome),
+    /// The upstream refused, and would again.
+    Rejected,
+    /// The upstream refused the caller's key.
+    CredentialRejected,
+    /// The upstream wants fewer calls.
+    RateLimited,
+    /// A fault of the provider itself.
+    Internal,
+}
+
+/// A failure of a provider: kind, a sentence for the caller, the cause for the log.
+#[derive(Debug)]
+pub struct ProviderError {
+    kind: Kind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    retry_after: Option<Duration>,
+}
+
+impl ProviderError {
+    /// A failure with a message that tells the caller what to do next. An upstream's own text
+    /// belongs into [`Self::caused_by`], which callers never see.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+            retry_after: None,
+        }
+    }
+
+    /// Keeps the cause for the log.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// What kind of failure it is.
+    pub const fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Logs the cause and tells the caller.
+    pub(crate) fn into_problem(self, provider: &str, sandbox_id: &str) -> Problem {
+        if let Some(source) = &self.source {
+            tracing::warn!(provider, sandbox_id, kind = ?self.kind, cause = %chain(source.as_ref()), "call failed");
+        }
+        let problem = match &self.kind {
+            Kind::InvalidField(field) => Problem::invalid_field(*field, self.message),
+            Kind::Unavailable(outcome) => Problem::new(Reason::UpstreamUnavailable, self.message)
+                .with_outcome(*outcome)
+                .retry_after(self.retry_after.unwrap_or(Duration::from_secs(1))),
+            Kind::Unsupported(capability) => {
+                Problem::new(Reason::CapabilityUnsupported, self.message)
+                    .with("capability", capability)
+            }
+            kind => Problem::new(reason(kind), self.message),
+        };
+        let problem = match self.retry_after {
+            Some(delay) => problem.retry_after(delay),
+            None => problem,
+        };
+        let problem = problem.with("provider", provider);
+        if sandbox_id.is_empty() {
+            problem
+        } else {
+            problem.with("sandbox_id", sandbox_id)
+        }
+    }
+}
+
+const fn reason(kind: &Kind) -> Reason {
+    match kind {
+        Kind::InvalidField(_) => Reason::InvalidField,
+        Kind::SandboxGone => Reason::SandboxNotFound,
+        Kind::NotRunning => Reason::SandboxNotRunning,
+        Kind::Unsupported(_) => Reason::CapabilityUnsupported,
+        Kind::Unavailable(_) => Reason::UpstreamUnavailable,
+        Kind::Rejected => Reason::UpstreamRejected,
+        Kind::CredentialRejected => Reason::CredentialRejected,
+        Kind::RateLimited => Reason::UpstreamRateLimited,
+        Kind::Internal => Reason::Internal,
+    }
+}
+
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for ProviderError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,121 @@
+//! What a sandbox shall be, checked once for all providers.
+
+use std::collections::BTreeMap;
+
+use sandgate_proto::v1::{NetworkMode, SandboxSpec, sandbox_spec::Source};
+
+use crate::{Kind, ProviderError};
+
+/// A checked `SandboxSpec`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spec {
+    /// A name for people; may be empty.
+    pub title: String,
+    /// What it starts from; none: the provider's default.
+    pub source: Option<Source>,
+    /// Limits asked for.
+    pub limits: Limits,
+    /// Environment of every command.
+    pub env: BTreeMap<String, String>,
+    /// The caller's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// Network asked for.
+    pub network: Network,
+    /// Isolation runtime, as in `runsc`; empty: the provider's default.
+    pub runtime: String,
+    /// User of every command; empty: the image's.
+    pub user: String,
+    /// Working folder; empty: the provider's default.
+    pub workdir: String,
+}
+
+/// Limits; none: the provider's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Thousandths of a CPU.
+    pub cpu_millis: Option<u64>,
+    /// Bytes of memory.
+    pub memory_bytes: Option<u64>,
+    /// Bytes of disk.
+    pub disk_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+}
+
+/// Who a sandbox can talk to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// What the provider does unless asked.
+    #[default]
+    Unspecified,
+    /// Nobody.
+    None,
+    /// The outside, on a network of its own.
+    Private,
+    /// Whatever the engine's own network reaches.
+    Full,
+}
+
+impl TryFrom<SandboxSpec> for Spec {
+    type Error = ProviderError;
+
+    fn try_from(spec: SandboxSpec) -> Result<Self, ProviderError> {
+        for (name, value) in &spec.env {
+            check_env_name(name, "spec.env")?;
+            if value.contains('\0') {
+                return Err(ProviderError::new(
+                    Kind::InvalidField("spec.env"),
+                    "a value must not contain a NUL byte",
+                ));
+            }
+        }
+        let mut network = Network::Unspecified;
+        if let Some(asked) = &spec.network {
+            if !asked.allow_cidrs.is_empty() || !asked.allow_domains.is_empty() {
+                return Err(ProviderError::new(
+                    Kind::Unsupported("network_allow_lists"),
+                    "this provider cannot restrict egress to a list; leave allow_cidrs and allow_domains empty, or use mode NONE",
+                ));
+            }
+            network = match asked.mode() {
+                NetworkMode::Unspecified => Network::Unspecified,
+                NetworkMode::None => Network::None,
+                NetworkMode::Private => Network::Private,
+                NetworkMode::Full => Network::Full,
+            };
+        }
+        let limits = spec.resources.map(|resources| Limits {
+            cpu_millis: set(resources.cpu_millis.into()),
+            memory_bytes: set(resources.memory_bytes),
+            disk_bytes: set(resources.disk_bytes),
+            pids: set(resources.pids.into()),
+        });
+        Ok(Self {
+            title: spec.title,
+            source: spec.source,
+            limits: limits.unwrap_or_default(),
+            env: spec.env.into_iter().collect(),
+            labels: spec.labels.into_iter().collect(),
+            network,
+            runtime: spec.runtime,
+            user: spec.user,
+            workdir: spec.workdir,
+        })
+    }
+}
+
+/// Zero on the wire means unset.
+fn set(value: u64) -> Option<u64> {
+    (value != 0).then_some(value)
+}
+
+/// Refuses what no environment can hold.
+pub(crate) fn check_env_name(name: &str, field: &'static str) -> Result<(), ProviderError> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(ProviderError::new(
+            Kind::InvalidField(field),
+            "a variable's name must not be empty and not contain `=` or a NUL byte",
+        ));
+    }
+    Ok(())
+}

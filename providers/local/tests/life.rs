@@ -1,0 +1,245 @@
+//! The life of sandboxes, over restarts too.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use common::{Client, Provider, code, gone, groups, line_of, mark, read_until};
+use sandgate_proto::v1::{
+    NetworkMode, NetworkPolicy, Placement, SandboxSpec, SandboxState, execution_ended::Outcome,
+};
+use tonic::Code;
+use uuid::Uuid;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_can_be_repeated() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    assert_eq!(code(sandbox.get().await), Code::NotFound);
+    assert_eq!(code(sandbox.stream(line_of("true")).await), Code::NotFound);
+    let first = sandbox.create().await;
+    assert_eq!(first.state(), SandboxState::Running);
+    assert_eq!(first.workspace_path, "/workspace");
+    assert_eq!(first.home_path, "/home/sandbox");
+    assert_eq!(sandbox.create().await, first);
+    assert_eq!(sandbox.get().await.unwrap(), first);
+    assert_eq!(sandbox.start().await.unwrap(), first);
+    for _ in 0..2 {
+        assert_eq!(sandbox.stop().await.unwrap().state(), SandboxState::Stopped);
+    }
+    assert_eq!(
+        code(sandbox.stream(line_of("true")).await),
+        Code::FailedPrecondition
+    );
+    for _ in 0..2 {
+        assert_eq!(
+            sandbox.start().await.unwrap().state(),
+            SandboxState::Running
+        );
+    }
+    assert_eq!(sandbox.sh("echo again").await.text(), "again");
+    let deletes = (0..4)
+        .map(|_| sandbox.clone())
+        .map(|one| tokio::spawn(async move { one.delete().await }));
+    for delete in deletes.collect::<Vec<_>>() {
+        delete.await.unwrap().unwrap();
+    }
+    assert_eq!(code(sandbox.get().await), Code::NotFound);
+    sandbox.delete().await.unwrap();
+    sandbox.create().await;
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_is_its_sessions_own() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    sandbox.create().await;
+    let mut stranger = sandbox.clone();
+    stranger.context.session_id = Uuid::new_v4().to_string();
+    assert_eq!(code(stranger.get().await), Code::NotFound);
+    assert_eq!(
+        code(stranger.try_create(SandboxSpec::default()).await),
+        Code::FailedPrecondition
+    );
+    assert_eq!(code(stranger.stop().await), Code::NotFound);
+    assert_eq!(code(stranger.delete().await), Code::NotFound);
+    assert_eq!(code(stranger.stream(line_of("true")).await), Code::NotFound);
+    let mut newer = sandbox.clone();
+    newer.context.generation = 2;
+    assert_eq!(code(newer.get().await), Code::NotFound);
+    assert_eq!(sandbox.sh("true").await.code(), 0);
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_by_owner_in_order_and_in_pages() {
+    let provider = Provider::start().await;
+    let first = provider.client().await;
+    let mut mine: Vec<Client> = vec![first.clone(), first.sibling(), first.sibling()];
+    for sandbox in &mine {
+        sandbox.create().await;
+    }
+    let other = provider.client().await;
+    other.create().await;
+    let damaged = Uuid::new_v4().to_string();
+    fs::create_dir(provider.folder(&damaged)).unwrap();
+    fs::write(provider.folder(&damaged).join("meta.json"), "{").unwrap();
+    mine.sort_by(|a, b| a.id().cmp(b.id()));
+
+    let page = first.list(2, "").await;
+    let ids = |page: &[sandgate_proto::v1::Sandbox]| {
+        page.iter()
+            .map(|one| one.sandbox_id.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&page.sandboxes), [mine[0].id(), mine[1].id()]);
+    let page = first.list(2, &page.next_page_token).await;
+    assert_eq!(ids(&page.sandboxes), [mine[2].id()]);
+    let mut sweep = first.clone();
+    sweep.context.session_id.clear();
+    sweep.context.sandbox_id.clear();
+    assert_eq!(sweep.list(0, "").await.sandboxes.len(), 4);
+    sweep.context.gateway_id = "another".into();
+    assert!(sweep.list(0, "").await.sandboxes.is_empty());
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_and_delete_end_what_runs() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    sandbox.create().await;
+    for delete in [false, true] {
+        let mark = mark();
+        let line = format!("setsid sleep {mark} & echo up; exec sleep {mark}");
+        let mut stream = sandbox.stream(line_of(&line)).await.unwrap();
+        read_until(&mut stream, "up").await;
+        if delete {
+            sandbox.delete().await.unwrap();
+        } else {
+            sandbox.stop().await.unwrap();
+        }
+        assert!(
+            common::processes(&mark).is_empty(),
+            "gone when the call returns"
+        );
+        let mut last = None;
+        while let Some(message) = stream.message().await.unwrap() {
+            last = message.event;
+        }
+        let Some(sandgate_proto::v1::exec_response::Event::Ended(ended)) = last else {
+            panic!()
+        };
+        assert!(matches!(ended.outcome, Some(Outcome::Signaled(signaled)) if signaled.signal == 9));
+        if !delete {
+            sandbox.start().await.unwrap();
+        }
+    }
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_survive_executions_and_a_restart_of_the_provider() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    let made = sandbox.create().await;
+    let capabilities = sandbox.capabilities().await;
+    assert_eq!(capabilities.placement(), Placement::Sticky);
+    assert_eq!(capabilities.instance_id, made.instance_id);
+    sandbox
+        .sh("echo w > /workspace/f; echo h > ~/f; echo t > /tmp/f; chmod 0 /tmp/f")
+        .await;
+    let mark = mark();
+    let mut stream = sandbox
+        .stream(line_of(&format!("echo up; exec sleep {mark}")))
+        .await
+        .unwrap();
+    read_until(&mut stream, "up").await;
+    let data = provider.stop().await;
+    gone(&mark).await;
+
+    let provider = Provider::start_in(data).await;
+    let mut again = provider.client().await;
+    again.context = sandbox.context.clone();
+    assert_eq!(again.get().await.unwrap(), made);
+    assert_eq!(again.capabilities().await.instance_id, made.instance_id);
+    let run = again
+        .sh("chmod 600 /tmp/f; cat /workspace/f ~/f /tmp/f")
+        .await;
+    assert_eq!(run.text(), "w\nh\nt");
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_on_disk_or_in_control_groups() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    sandbox.create().await;
+    let line = "mkdir -p a/b/c; touch a/b/c/f; ln -s /etc/passwd a/l; mkfifo a/p; chmod 0 a/b/c a/b a; \
+        touch \"$(printf 'odd\\nname\\377')\" ~/.hidden; chmod 0 ~";
+    assert_eq!(sandbox.sh(line).await.code(), 0);
+    let used = groups(provider.data.path());
+    assert!(used.iter().all(|group| group.join(sandbox.id()).exists()));
+    sandbox.delete().await.unwrap();
+    assert!(used.iter().all(|group| !group.join(sandbox.id()).exists()));
+    let data = provider.stop().await;
+    assert!(groups(data.path()).is_empty());
+    let mut left: Vec<_> = fs::read_dir(data.path().join("local"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["etc", "instance-id", "lock"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_create_leaves_nothing() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    let network = |mode: NetworkMode| SandboxSpec {
+        network: Some(NetworkPolicy {
+            mode: mode.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    assert_eq!(
+        code(sandbox.try_create(network(NetworkMode::Private)).await),
+        Code::Unimplemented
+    );
+    let spec = SandboxSpec {
+        workdir: "/etc".into(),
+        ..Default::default()
+    };
+    assert_eq!(code(sandbox.try_create(spec).await), Code::InvalidArgument);
+    assert!(!provider.folder(sandbox.id()).exists());
+    assert_eq!(code(sandbox.get().await), Code::NotFound);
+    sandbox
+        .try_create(network(NetworkMode::None))
+        .await
+        .unwrap();
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_ends_ends_its_commands_soon() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    sandbox.create().await;
+    let mark = mark();
+    let mut stream = sandbox
+        .stream(line_of(&format!("echo up; exec sleep {mark}")))
+        .await
+        .unwrap();
+    read_until(&mut stream, "up").await;
+    let began = Instant::now();
+    let data = provider.stop().await;
+    gone(&mark).await;
+    assert!(groups(data.path()).is_empty());
+    assert!(began.elapsed() < Duration::from_secs(12));
+}

@@ -1,0 +1,162 @@
+//! The provider that everything is measured over: it does no work, so that the way to it is what
+//! counts. Served as a provider of the project is.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use sandgate_proto::v1::{
+    self, ExecResponse, Execution, ExecutionState, OutputChunk, Sandbox, SandboxState,
+    exec_response::Event,
+    execution_ended::Outcome,
+    execution_service_server::{ExecutionService, ExecutionServiceServer},
+    sandbox_service_server::{SandboxService, SandboxServiceServer},
+};
+use sandgate_service::{Drain, Server, TlsFiles, process};
+use tonic::{Request, Response, Status, codegen::BoxStream, service::Routes};
+
+use crate::error::{Error, Result, machine};
+
+/// Its id in the gateway's configuration.
+pub(crate) const ID: &str = "bench";
+/// Bytes of one piece of output.
+pub(crate) const CHUNK: usize = 64 * 1024;
+
+/// Serves until a signal; says where on stdout.
+pub(crate) async fn run() -> Result<()> {
+    let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), &TlsFiles::default()).await;
+    let server = server.map_err(|error| Error::Program {
+        program: "the bench provider".into(),
+        what: error.to_string(),
+    })?;
+    let server = server.trusting_peers();
+    let routes = Routes::new(SandboxServiceServer::new(Bench))
+        .add_service(ExecutionServiceServer::new(Bench))
+        .prepare();
+    println!("bench provider ready on {}", server.address());
+    let drain = Drain::new();
+    let served = server.serve(routes, drain.clone());
+    process::until_drained(drain, Duration::ZERO, served)
+        .await
+        .map_err(machine("cannot listen for signals"))
+}
+
+/// What the provider answers with.
+struct Bench;
+
+fn sandbox(session_id: String, sandbox_id: String) -> Option<Sandbox> {
+    Some(Sandbox {
+        session_id,
+        sandbox_id,
+        provider: ID.to_owned(),
+        provider_sandbox_id: "bench-1".to_owned(),
+        state: SandboxState::Running.into(),
+        workspace_path: "/workspace".to_owned(),
+        generation: 1,
+        ..Default::default()
+    })
+}
+
+#[tonic::async_trait]
+impl SandboxService for Bench {
+    async fn create_sandbox(
+        &self,
+        request: Request<v1::CreateSandboxRequest>,
+    ) -> std::result::Result<Response<v1::CreateSandboxResponse>, Status> {
+        let asked = request.into_inner();
+        Ok(Response::new(v1::CreateSandboxResponse {
+            sandbox: sandbox(asked.session_id, asked.sandbox_id),
+            ..Default::default()
+        }))
+    }
+
+    async fn get_sandbox(
+        &self,
+        request: Request<v1::GetSandboxRequest>,
+    ) -> std::result::Result<Response<v1::GetSandboxResponse>, Status> {
+        let asked = request.into_inner();
+        let sandbox = sandbox(asked.session_id, asked.sandbox_id);
+        Ok(Response::new(v1::GetSandboxResponse { sandbox }))
+    }
+
+    async fn delete_sandbox(
+        &self,
+        request: Request<v1::DeleteSandboxRequest>,
+    ) -> std::result::Result<Response<v1::DeleteSandboxResponse>, Status> {
+        let asked = request.into_inner();
+        let mut sandbox = sandbox(asked.session_id, asked.sandbox_id);
+        if let Some(sandbox) = &mut sandbox {
+            sandbox.state = SandboxState::Deleted.into();
+        }
+        Ok(Response::new(v1::DeleteSandboxResponse { sandbox }))
+    }
+
+    async fn get_capabilities(
+        &self,
+        _request: Request<v1::GetCapabilitiesRequest>,
+    ) -> std::result::Result<Response<v1::GetCapabilitiesResponse>, Status> {
+        let capabilities = v1::Capabilities {
+            provider: ID.to_owned(),
+            instance_id: ID.to_owned(),
+            placement: v1::Placement::Any.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Default::default()
+        };
+        Ok(Response::new(v1::GetCapabilitiesResponse {
+            capabilities: Some(capabilities),
+        }))
+    }
+
+    /// The command is the number of chunks to send.
+    async fn exec(
+        &self,
+        request: Request<v1::ExecRequest>,
+    ) -> std::result::Result<Response<BoxStream<ExecResponse>>, Status> {
+        let asked = request.into_inner();
+        let chunks: u64 = asked.command.parse().unwrap_or_default();
+        let started = Event::Started(v1::ExecutionStarted {
+            sandbox_id: asked.sandbox_id,
+            execution_id: asked.execution_id,
+            ..Default::default()
+        });
+        let data = Bytes::from(vec![b'x'; CHUNK]);
+        let output = move |index: u64| {
+            Event::Output(OutputChunk {
+                channel: v1::OutputChannel::Stdout.into(),
+                offset: index * CHUNK as u64,
+                data: data.clone(),
+            })
+        };
+        let ended = Event::Ended(v1::ExecutionEnded {
+            outcome: Some(Outcome::ExitCode(0)),
+            ..Default::default()
+        });
+        let events = stream::iter([started])
+            .chain(stream::iter((0..chunks).map(output)))
+            .chain(stream::iter([ended]))
+            .map(|event| Ok(ExecResponse { event: Some(event) }));
+        Ok(Response::new(Box::pin(events)))
+    }
+}
+
+#[tonic::async_trait]
+impl ExecutionService for Bench {
+    async fn get_execution(
+        &self,
+        request: Request<v1::GetExecutionRequest>,
+    ) -> std::result::Result<Response<v1::GetExecutionResponse>, Status> {
+        let asked = request.into_inner();
+        let execution = Execution {
+            session_id: asked.session_id,
+            sandbox_id: asked.sandbox_id,
+            execution_id: asked.execution_id,
+            state: ExecutionState::Running.into(),
+            command: "sleep 60".to_owned(),
+            cwd: "/workspace".to_owned(),
+            ..Default::default()
+        };
+        Ok(Response::new(v1::GetExecutionResponse {
+            execution: Some(execution),
+        }))
+    }
+}

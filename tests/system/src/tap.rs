@@ -1,0 +1,135 @@
+//! An HTTP/2 proxy in front of a provider: records the headers that pass, and can answer in its
+//! place as something else would.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use sandgate_service::{ChannelPeer, Drain, Server, TlsFiles, connect_lazily};
+use tonic::{body::Body, transport::Channel};
+use tower::{Service as _, ServiceExt as _, service_fn};
+
+/// One call that passed.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Path of the rpc.
+    pub path: String,
+    /// Headers that came from the gateway.
+    pub request: HeaderMap,
+    /// Headers that came from the provider.
+    pub response: HeaderMap,
+}
+
+type Answer = Arc<dyn Fn() -> Response<Body> + Send + Sync>;
+
+/// The proxy. Clones are the same one.
+#[derive(Clone)]
+pub struct Tap {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    seen: Mutex<Vec<Seen>>,
+    answers: Mutex<Vec<(String, Answer)>>,
+    added: Mutex<HeaderMap>,
+}
+
+impl Tap {
+    /// A proxy to `backend`.
+    pub async fn to(backend: SocketAddr) -> Self {
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::bind(local, &TlsFiles::default())
+            .await
+            .unwrap()
+            .trusting_peers();
+        let peer = ChannelPeer {
+            url: format!("http://{backend}"),
+            tls: TlsFiles::default(),
+        };
+        let channel = connect_lazily(&peer).unwrap();
+        let tap = Self {
+            address: server.address(),
+            shared: Arc::default(),
+        };
+        let shared = tap.shared.clone();
+        let service = service_fn(move |request| shared.clone().pass(channel.clone(), request));
+        tokio::spawn(server.serve(service, Drain::new()));
+        tap
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The calls of one rpc, by its name, so far.
+    pub fn seen(&self, name: &str) -> Vec<Seen> {
+        let seen = self.shared.seen.lock().unwrap();
+        let suffix = format!("/{name}");
+        seen.iter()
+            .filter(|seen| seen.path.ends_with(&suffix))
+            .cloned()
+            .collect()
+    }
+
+    /// Answers the rpc of this name in the provider's place.
+    pub fn answer(&self, name: &str, answer: impl Fn() -> Response<Body> + Send + Sync + 'static) {
+        self.shared
+            .answers
+            .lock()
+            .unwrap()
+            .push((format!("/{name}"), Arc::new(answer)));
+    }
+
+    /// Lets the provider answer again.
+    pub fn mend(&self) {
+        self.shared.answers.lock().unwrap().clear();
+    }
+
+    /// Adds a header to every answer of the provider.
+    pub fn add(&self, name: &'static str, value: &'static str) {
+        let name = HeaderName::from_static(name);
+        self.shared
+            .added
+            .lock()
+            .unwrap()
+            .insert(name, HeaderValue::from_static(value));
+    }
+}
+
+impl Shared {
+    async fn pass(
+        self: Arc<Self>,
+        mut channel: Channel,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Infallible> {
+        let path = request.uri().path().to_owned();
+        let headers = request.headers().clone();
+        let answer = {
+            let answers = self.answers.lock().unwrap();
+            answers
+                .iter()
+                .find(|(suffix, _)| path.ends_with(suffix))
+                .map(|(_, answer)| answer.clone())
+        };
+        let mut response = match answer {
+            Some(answer) => answer(),
+            None => channel.ready().await.unwrap().call(request).await.unwrap(),
+        };
+        response
+            .headers_mut()
+            .extend(self.added.lock().unwrap().clone());
+        let seen = Seen {
+            path,
+            request: headers,
+            response: response.headers().clone(),
+        };
+        self.seen.lock().unwrap().push(seen);
+        Ok(response)
+    }
+}
