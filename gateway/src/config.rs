@@ -1,6 +1,6 @@
 //! How a gateway is configured.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::Parser;
 use sandgate_service::{
@@ -51,11 +51,14 @@ pub struct GatewayArgs {
         value_name = "TOKEN"
     )]
     pub provider_token: Option<SecretString>,
-    /// Connections to each provider endpoint
+    /// Threads that serve callers [default: as many as there are processors]
+    #[arg(long, env = "SANDGATE_WORKERS", value_name = "N")]
+    pub workers: Option<usize>,
+    /// Connections of each of these threads to each provider endpoint
     #[arg(
         long,
         env = "SANDGATE_PROVIDER_CONNECTIONS",
-        default_value_t = 4,
+        default_value_t = 1,
         value_name = "N"
     )]
     pub provider_connections: usize,
@@ -105,6 +108,8 @@ pub struct Config {
     pub admin_key: Option<SecretString>,
     /// Files for TLS.
     pub tls: TlsFiles,
+    /// Threads that serve callers.
+    pub workers: usize,
 }
 
 /// Why the arguments mean no configuration.
@@ -118,6 +123,10 @@ pub enum ConfigError {
     /// Nothing says where to keep things.
     #[error("neither HOME nor XDG_STATE_HOME is set: give --data-dir")]
     NoFolder,
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 impl GatewayArgs {
@@ -169,6 +178,7 @@ impl GatewayArgs {
                 key: self.tls_key,
                 ca: self.tls_ca,
             },
+            workers: self.workers.unwrap_or_else(processors),
         })
     }
 }

@@ -9,16 +9,16 @@ use sandgate_proto::{
         sandbox_service_server::SandboxServiceServer, session_service_server::SessionServiceServer,
     },
 };
-use sandgate_service::{Built, ChannelError, Drain, Server, ServerError, Typed, process};
+use sandgate_service::{Built, Drain, PeerError, Server, ServerError, Typed, Workers, process};
 use thiserror::Error;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use crate::{
     Args, BUILT, Config,
     edge::{Auth, Edge},
-    fleet::Fleet,
+    fleet::{Fleet, Runtimes},
     ops,
     relay::Relay,
     rpc::{Providers, SandboxRpc, SessionRpc},
@@ -43,7 +43,12 @@ pub enum StartError {
     Open(SocketAddr),
     /// A provider's address or the TLS files for it cannot be used.
     #[error(transparent)]
-    Provider(#[from] ChannelError),
+    Provider(#[from] PeerError),
+    /// The system gives no more threads.
+    #[error(
+        "cannot start the worker threads: {0}; lower SANDGATE_WORKERS or raise the limits of this process"
+    )]
+    Workers(#[source] std::io::Error),
     /// The database cannot be used.
     #[error(
         "cannot use the database {path}: {cause}; check that the folder is there and writable, and the disk not full"
@@ -110,8 +115,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         .map_err(unusable)?;
     let store: Arc<dyn Store> = Arc::new(store);
     let gateway_id = store.gateway_id().await.map_err(unusable)?;
-    let fleet = Arc::new(Fleet::new(&config.providers, &config.access)?);
-    let server = Server::bind(config.listen, &config.tls).await?;
+    let workers = Workers::start(config.workers).map_err(StartError::Workers)?;
+    let fleet = Arc::new(fleet(&config, &workers)?);
+    let server = Server::bind(config.listen, &config.tls).await?.on(workers);
     let (address, drain, tasks) = (server.address(), Drain::new(), TaskTracker::new());
 
     let sessions = Arc::new(Sessions::new(store.clone(), fleet.clone()));
@@ -149,6 +155,15 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         drain,
         task,
     })
+}
+
+/// The providers, with connections on every worker.
+fn fleet(config: &Config, workers: &Workers) -> Result<Fleet, PeerError> {
+    let runtimes = Runtimes {
+        own: Handle::current(),
+        workers: workers.runtimes().cloned().collect(),
+    };
+    Fleet::new(&config.providers, &config.access, &runtimes)
 }
 
 fn auth(config: &Config) -> Result<Auth, StartError> {

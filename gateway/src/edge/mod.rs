@@ -7,6 +7,7 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -35,24 +36,39 @@ const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Checks every call, then hands it to the relay or to the services of the gateway's own.
-#[derive(Clone)]
-pub(crate) struct Edge<S> {
+pub(crate) struct Edge<S>(Arc<Inside<S>>);
+
+struct Inside<S> {
     auth: Auth,
     relay: Relay,
     owned: S,
 }
 
+/// Whether the services inside can be cloned does not matter.
+impl<S> Clone for Edge<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 impl<S> Edge<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + 'static,
+    S: Clone + Send + Sync + 'static,
     S::Future: Send,
 {
     pub(crate) fn new(auth: Auth, relay: Relay, owned: S) -> Self {
-        Self { auth, relay, owned }
+        Self(Arc::new(Inside { auth, relay, owned }))
     }
+}
 
-    async fn answer(mut self, mut request: Request<Body>) -> Result<Response<Body>> {
+impl<S> Inside<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    async fn answer(&self, mut request: Request<Body>) -> Result<Response<Body>> {
         check_size(request.headers())?;
         check_content_type(request.headers())?;
         // Only the gateway speaks of these; a caller's copies are dropped.
@@ -60,7 +76,7 @@ where
         request.headers_mut().remove(STATE_METADATA);
         let path = request.uri().path();
         if OPEN.iter().any(|open| path.starts_with(open)) {
-            return Ok(unfailing(self.owned.call(request).await));
+            return Ok(self.serve(request).await);
         }
         let principal = self.auth.principal(request.headers())?;
         match methods::find(path) {
@@ -69,13 +85,18 @@ where
             }
             Some(method) => {
                 request.extensions_mut().insert(principal);
-                self.own(method, request).await
+                // Boxed, so that a relayed call's future need not hold it.
+                Box::pin(self.own(method, request)).await
             }
-            None => Ok(unfailing(self.owned.call(request).await)),
+            None => Ok(self.serve(request).await),
         }
     }
 
-    async fn own(&mut self, method: &Method, mut request: Request<Body>) -> Result<Response<Body>> {
+    async fn serve(&self, request: Request<Body>) -> Response<Body> {
+        unfailing(Box::pin(self.owned.clone().call(request)).await)
+    }
+
+    async fn own(&self, method: &Method, mut request: Request<Body>) -> Result<Response<Body>> {
         let asked = timeout_of(request.headers())?;
         request.headers_mut().remove(GRPC_TIMEOUT);
         let answer = async {
@@ -85,7 +106,7 @@ where
                 parts.headers.remove(GRPC_ENCODING);
                 request = Request::from_parts(parts, relay::one_message(body).await?);
             }
-            Ok(unfailing(self.owned.call(request).await))
+            Ok(self.serve(request).await)
         };
         match asked.or(method.default_deadline()) {
             None => answer.await,
@@ -99,7 +120,7 @@ where
 impl<S> Service<Request<Body>> for Edge<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + 'static,
+    S: Clone + Send + Sync + 'static,
     S::Future: Send,
 {
     type Response = Response<Body>;
@@ -112,14 +133,19 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = AssertUnwindSafe(self.clone().answer(request)).catch_unwind();
+        let inside = self.0.clone();
         Box::pin(async move {
-            Ok(match answer.await {
-                Ok(Ok(response)) => response,
-                Ok(Err(problem)) => problem_response(problem),
-                // One call's bug must not take the connection, and all calls on it, down.
-                Err(_) => problem_response(problem::internal("call", &"panicked")),
-            })
+            Ok(
+                match AssertUnwindSafe(inside.answer(request))
+                    .catch_unwind()
+                    .await
+                {
+                    Ok(Ok(response)) => response,
+                    Ok(Err(problem)) => problem_response(problem),
+                    // One call's bug must not take the connection, and all calls on it, down.
+                    Err(_) => problem_response(problem::internal("call", &"panicked")),
+                },
+            )
         })
     }
 }

@@ -10,11 +10,11 @@ use sandgate_proto::{
     provider::v1::{ProviderContext, ProviderState},
     v1::{self, Capabilities, Sandbox, SandboxSpec, sandbox_service_client::SandboxServiceClient},
 };
+use sandgate_service::Wire;
 use tokio::time::timeout;
 use tonic::{
     Code, Request, Response, Status,
     metadata::{MetadataMap, MetadataValue},
-    transport::Channel,
 };
 
 use super::{Lane, failure};
@@ -158,12 +158,12 @@ impl Lane {
     async fn call<T, F>(
         &self,
         patience: Duration,
-        send: impl FnOnce(SandboxServiceClient<Channel>) -> F,
+        send: impl FnOnce(SandboxServiceClient<Wire>) -> F,
     ) -> Result<Response<T>>
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        let client = SandboxServiceClient::new(self.channel.clone());
+        let client = SandboxServiceClient::new(self.wire.clone());
         match timeout(patience, send(client)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(status)) => Err(self.problem(&status)),

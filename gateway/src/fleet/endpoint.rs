@@ -9,13 +9,24 @@ use std::{
 };
 
 use sandgate_proto::{Problem, v1::Capabilities};
-use sandgate_service::{ChannelError, ChannelPeer, connect_lazily};
-use tonic::transport::Channel;
+use sandgate_service::{PeerError, Wire, WirePeer, WorkerId};
+use tokio::runtime::Handle;
+
+/// Where connections to providers live.
+pub(crate) struct Runtimes {
+    /// For calls that outlive their caller.
+    pub(crate) own: Handle,
+    /// By worker.
+    pub(crate) workers: Vec<Handle>,
+}
 
 /// Connections to one address of the configuration.
 pub(crate) struct Endpoint {
-    /// One connection serialises on one task, so there are several.
-    channels: Vec<Channel>,
+    /// For the gateway's own calls, which live as long as the gateway.
+    own: Wire,
+    /// For relayed calls, by the worker that serves the caller: a call and its connection to the
+    /// provider are on one thread.
+    relayed: Vec<Vec<Wire>>,
     turn: AtomicUsize,
     seen: RwLock<Seen>,
 }
@@ -32,18 +43,34 @@ pub(crate) struct Seen {
 }
 
 impl Endpoint {
-    pub(super) fn new(peer: &ChannelPeer, connections: usize) -> Result<Self, ChannelError> {
-        let channels = (0..connections).map(|_| connect_lazily(peer));
+    pub(super) fn new(
+        peer: &WirePeer,
+        connections: usize,
+        runtimes: &Runtimes,
+    ) -> Result<Self, PeerError> {
+        let wires = |runtime: &Handle| {
+            let wires = (0..connections.max(1)).map(|_| Wire::new(peer, runtime.clone()));
+            wires.collect::<Result<Vec<_>, _>>()
+        };
         Ok(Self {
-            channels: channels.collect::<Result<_, _>>()?,
+            own: Wire::new(peer, runtimes.own.clone())?,
+            relayed: runtimes
+                .workers
+                .iter()
+                .map(wires)
+                .collect::<Result<_, _>>()?,
             turn: AtomicUsize::new(0),
             seen: RwLock::default(),
         })
     }
 
-    pub(super) fn channel(&self) -> Channel {
+    /// A wire for calls that a worker relays; without one, for the gateway's own.
+    pub(super) fn wire(&self, worker: Option<WorkerId>) -> &Wire {
+        let Some(wires) = worker.and_then(|worker| self.relayed.get(worker)) else {
+            return &self.own;
+        };
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.channels[turn % self.channels.len()].clone()
+        wires.get(turn % wires.len()).unwrap_or(&self.own)
     }
 
     /// What its last check found.

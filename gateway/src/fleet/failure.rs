@@ -1,13 +1,14 @@
-//! Why a call to a provider failed, told from the errors of the HTTP/2 client.
+//! Why a call to a provider failed, told from the errors of the wire to it.
 
 use std::error::Error;
 
 use sandgate_proto::{Outcome, Problem};
+use sandgate_service::WireError;
 
 use crate::problem;
 
-/// The problem behind an error of a channel: nothing was sent where the connection could not be
-/// made, anything may have happened otherwise.
+/// The problem behind an error of a wire: nothing was done where the request was not sent,
+/// anything may have happened otherwise.
 pub(crate) fn failure(provider: &str, error: &(dyn Error + 'static)) -> Problem {
     let outcome = if never_sent(error) {
         Outcome::Rejected
@@ -21,11 +22,8 @@ pub(crate) fn failure(provider: &str, error: &(dyn Error + 'static)) -> Problem 
 fn never_sent(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        let unsent = error
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_canceled);
-        if unsent || error.is::<tonic::ConnectError>() {
-            return true;
+        if let Some(error) = error.downcast_ref::<WireError>() {
+            return error.nothing_done();
         }
         next = error.source();
     }

@@ -19,12 +19,12 @@ pub(super) async fn watch(endpoint: Arc<Endpoint>, lane: Lane, drain: Drain) {
         if before.time.is_none() || before.problem.is_none() != well {
             match &result {
                 Ok(capabilities) => tracing::info!(
-                    provider = lane.provider,
+                    provider = &*lane.provider,
                     version = capabilities.version,
                     "provider is up"
                 ),
                 Err(problem) => {
-                    tracing::warn!(provider = lane.provider, %problem, "provider is not well");
+                    tracing::warn!(provider = &*lane.provider, %problem, "provider is not well");
                 }
             }
         }

@@ -9,13 +9,12 @@ mod health;
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::HeaderValue;
-use sandgate_service::{ChannelError, ChannelPeer, Drain, TlsFiles};
+use sandgate_service::{Drain, PeerError, TlsFiles, Wire, WirePeer, WorkerId};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::task::TaskTracker;
-use tonic::transport::Channel;
 
 pub(crate) use call::Context;
-pub(crate) use endpoint::{Endpoint, Seen};
+pub(crate) use endpoint::{Endpoint, Runtimes, Seen};
 pub(crate) use failure::failure;
 
 use crate::{problem, problem::Result};
@@ -36,7 +35,7 @@ pub struct Access {
     pub token: Option<SecretString>,
     /// Files for `https`.
     pub tls: TlsFiles,
-    /// Connections to each endpoint.
+    /// Connections of each worker to each endpoint.
     pub connections: usize,
 }
 
@@ -47,7 +46,7 @@ pub(crate) struct Fleet {
 
 /// One provider and its endpoints.
 pub(crate) struct Provider {
-    id: String,
+    id: Arc<str>,
     endpoints: Vec<Arc<Endpoint>>,
     authorization: Option<HeaderValue>,
 }
@@ -55,29 +54,30 @@ pub(crate) struct Provider {
 /// A way to send one call: a connection, and what lets it in.
 #[derive(Clone)]
 pub(crate) struct Lane {
-    pub(crate) provider: String,
-    pub(crate) channel: Channel,
+    pub(crate) provider: Arc<str>,
+    pub(crate) wire: Wire,
     pub(crate) authorization: Option<HeaderValue>,
 }
 
 impl Fleet {
-    /// Sets up channels; connects to nobody yet.
+    /// Sets up the wires; connects to nobody yet.
     pub(crate) fn new(
         entries: &[ProviderEntry],
         access: &Access,
-    ) -> std::result::Result<Self, ChannelError> {
+        runtimes: &Runtimes,
+    ) -> std::result::Result<Self, PeerError> {
         let authorization = access.token.as_ref().and_then(bearer);
         let mut providers = BTreeMap::new();
         for entry in entries {
             let endpoints = entry.urls.iter().map(|url| {
-                let peer = ChannelPeer {
+                let peer = WirePeer {
                     url: url.clone(),
                     tls: access.tls.clone(),
                 };
-                Endpoint::new(&peer, access.connections.max(1)).map(Arc::new)
+                Endpoint::new(&peer, access.connections, runtimes).map(Arc::new)
             });
             let provider = Provider {
-                id: entry.id.clone(),
+                id: entry.id.as_str().into(),
                 endpoints: endpoints.collect::<std::result::Result<_, _>>()?,
                 authorization: authorization.clone(),
             };
@@ -90,7 +90,7 @@ impl Fleet {
     pub(crate) fn watch(&self, tasks: &TaskTracker, drain: &Drain) {
         for provider in self.providers.values() {
             for endpoint in &provider.endpoints {
-                let lane = provider.lane_to(endpoint);
+                let lane = provider.lane_to(endpoint, None);
                 tasks.spawn(health::watch(endpoint.clone(), lane, drain.clone()));
             }
         }
@@ -130,9 +130,9 @@ impl Provider {
         &self.endpoints
     }
 
-    /// A connection to the replica that holds a sandbox, or to any that is well if `instance_id`
-    /// is empty.
-    pub(crate) fn lane(&self, instance_id: &str) -> Result<Lane> {
+    /// A way to the replica that holds a sandbox, or to any that is well if `instance_id` is
+    /// empty: for what a worker relays, or for the gateway's own calls.
+    pub(crate) fn lane(&self, instance_id: &str, worker: Option<WorkerId>) -> Result<Lane> {
         let chosen = match instance_id {
             "" => self.endpoints.iter().min_by_key(|endpoint| endpoint.rank()),
             // A single endpoint needs no health check to be the one that holds it.
@@ -143,14 +143,14 @@ impl Provider {
                 .find(|endpoint| endpoint.is_instance(instance_id)),
         };
         chosen
-            .map(|endpoint| self.lane_to(endpoint))
+            .map(|endpoint| self.lane_to(endpoint, worker))
             .ok_or_else(|| problem::holder_unavailable(&self.id, instance_id))
     }
 
-    fn lane_to(&self, endpoint: &Endpoint) -> Lane {
+    fn lane_to(&self, endpoint: &Endpoint, worker: Option<WorkerId>) -> Lane {
         Lane {
             provider: self.id.clone(),
-            channel: endpoint.channel(),
+            wire: endpoint.wire(worker).clone(),
             authorization: self.authorization.clone(),
         }
     }

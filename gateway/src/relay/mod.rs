@@ -10,10 +10,9 @@ use std::{future::Future, time::Duration};
 
 use http::{Request, Response};
 use sandgate_proto::{Problem, methods::Method};
-use sandgate_service::{problem_response, timeout_of};
+use sandgate_service::{PeerInfo, WireBody, problem_response, timeout_of};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::body::Body;
-use tower::{Service as _, ServiceExt as _};
 use uuid::Uuid;
 
 use crate::{
@@ -70,6 +69,8 @@ impl Relay {
     ) -> Result<Response<Body>> {
         let begun = Instant::now();
         let asked = timeout_of(request.headers())?;
+        let worker = request.extensions().get::<PeerInfo>();
+        let worker = worker.map_or(0, |peer| peer.worker);
         let (parts, body) = request.into_parts();
         let reading = begun + asked.unwrap_or(FIRST_MESSAGE).min(FIRST_MESSAGE);
         let first = in_time(reading, first::read(body, !method.client_streaming)).await?;
@@ -84,7 +85,7 @@ impl Relay {
             running: method.scope != LOOKS,
         };
         let route = self.sandboxes.route(principal, session_id, &wanted, needs);
-        let (target, lane) = match asked {
+        let target = match asked {
             // What has to be made or started first has its own limits.
             None => route.await?,
             Some(asked) => in_time(begun + asked, route).await?,
@@ -93,6 +94,7 @@ impl Relay {
             return Err(problem::secret_not_found(&name));
         }
 
+        let lane = self.sandboxes.lane_to(&target, worker)?;
         let deadlines = Deadlines::of(method, begun, asked);
         let left = deadlines.left(method);
         let upstream = request::upstream(&parts.uri, &parts.headers, first, &target, &lane, left)?;
@@ -163,11 +165,9 @@ async fn in_time<T>(until: Instant, work: impl Future<Output = Result<T>>) -> Re
         .unwrap_or_else(|_| Err(problem::deadline_exceeded()))
 }
 
-async fn send(lane: &Lane, request: Request<Body>) -> Result<Response<Body>> {
-    let failed = |error| fleet::failure(&lane.provider, &error);
-    let mut channel = lane.channel.clone();
-    let ready = channel.ready().await.map_err(failed)?;
-    ready.call(request).await.map_err(failed)
+async fn send(lane: &Lane, request: Request<Body>) -> Result<Response<WireBody>> {
+    let answer = lane.wire.send(request).await;
+    answer.map_err(|error| fleet::failure(&lane.provider, &error))
 }
 
 /// Whose time ran out: the caller's, or our patience with a provider that says nothing.

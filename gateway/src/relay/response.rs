@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -12,7 +13,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body as HttpBody, Frame};
 use pin_project_lite::pin_project;
 use sandgate_proto::{Outcome, Problem, Reason, has_error_info};
-use sandgate_service::problem_response;
+use sandgate_service::{WireBody, problem_response};
 use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body};
 
@@ -28,16 +29,16 @@ const FORWARDED: [HeaderName; 4] = [
 
 /// The response for the caller. `deadline` ends it wherever it is then.
 pub(super) fn downstream(
-    provider: String,
-    response: Response<Body>,
+    provider: Arc<str>,
+    response: Response<WireBody>,
     deadline: Option<Sleep>,
 ) -> Response<Body> {
     if !is_grpc(&response) {
-        tracing::warn!(provider, status = %response.status(), "a provider's answer is no gRPC");
+        tracing::warn!(provider = &*provider, status = %response.status(), "a provider's answer is no gRPC");
         return problem_response(problem::provider_unavailable(&provider, Outcome::Ambiguous));
     }
     let (mut parts, inner) = response.into_parts();
-    parts.headers = allowed(&provider, &parts.headers);
+    parts.headers = allowed(&provider, parts.headers);
     parts.extensions.clear();
     let ended = parts.headers.contains_key("grpc-status");
     Response::from_parts(
@@ -52,19 +53,26 @@ pub(super) fn downstream(
 }
 
 /// Whatever else is in the provider's place, a proxy or another server, its text stays here.
-fn is_grpc(response: &Response<Body>) -> bool {
+fn is_grpc(response: &Response<WireBody>) -> bool {
     let kind = response.headers().get(CONTENT_TYPE);
     response.status() == StatusCode::OK
         && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Keeps what callers may see, and gives an error without a reason one.
-fn allowed(provider: &str, headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(FORWARDED.len());
-    for name in FORWARDED {
-        if let Some(value) = headers.get(&name) {
-            kept.insert(name, value.clone());
-        }
+fn allowed(provider: &str, mut headers: HeaderMap) -> HeaderMap {
+    // Most answers hold one or two entries, all allowed: nothing is copied then.
+    let mut kept = if headers.keys().all(|name| FORWARDED.contains(name)) {
+        headers
+    } else {
+        let entries = FORWARDED.map(|name| (headers.remove(&name), name));
+        entries
+            .into_iter()
+            .filter_map(|(value, name)| Some((name, value?)))
+            .collect()
+    };
+    if kept.get("grpc-status").is_some_and(|status| status == "0") {
+        return kept;
     }
     let Some(status) = kept
         .get("grpc-status")
@@ -107,10 +115,10 @@ fn trailers(problem: Problem) -> HeaderMap {
 pin_project! {
     struct Relayed {
         #[pin]
-        inner: Body,
+        inner: WireBody,
         #[pin]
         deadline: Option<Sleep>,
-        provider: String,
+        provider: Arc<str>,
         ended: bool,
     }
 }
@@ -135,7 +143,7 @@ impl HttpBody for Relayed {
                     Err(frame) => {
                         *this.ended = true;
                         let trailers = frame.into_trailers().unwrap_or_default();
-                        let kept = allowed(this.provider, &trailers);
+                        let kept = allowed(this.provider, trailers);
                         return Poll::Ready(Some(Ok(Frame::trailers(kept))));
                     }
                 },

@@ -165,14 +165,14 @@ impl SandboxService for SandboxRpc {
                 }
                 (asked, _) => asked,
             };
-            self.fleet.provider(id)?.lane("")?
+            self.fleet.provider(id)?.lane("", None)?
         } else {
             let (_, sandbox) = self
                 .find(&request, &asked.session_id, &asked.sandbox_id)
                 .await?;
             self.fleet
                 .provider(&sandbox.provider)?
-                .lane(&sandbox.instance_id)?
+                .lane(&sandbox.instance_id, None)?
         };
         let capabilities = Some(lane.capabilities(None, PATIENCE).await?);
         Ok(Response::new(v1::GetCapabilitiesResponse { capabilities }))

@@ -137,7 +137,7 @@ impl Sandboxes {
         if spec.required_capabilities.is_empty() {
             return Ok(());
         }
-        let lane = self.fleet.provider(&spec.provider)?.lane("")?;
+        let lane = self.fleet.provider(&spec.provider)?.lane("", None)?;
         spec::check_required(spec, &lane.capabilities(None, CAPABILITIES_PATIENCE).await?)
     }
 

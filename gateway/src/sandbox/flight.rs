@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::{FutureExt as _, future::BoxFuture, future::Shared};
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -22,13 +23,16 @@ pub(super) type Flight = Shared<BoxFuture<'static, Result<SandboxRecord>>>;
 /// The flights of this process.
 pub(super) struct Flights {
     tasks: TaskTracker,
+    runtime: Handle,
     current: Arc<Mutex<HashMap<Uuid, Flight>>>,
 }
 
 impl Flights {
+    /// The work runs where this is called: on no worker, which ends with its connections.
     pub(super) fn new(tasks: TaskTracker) -> Self {
         Self {
             tasks,
+            runtime: Handle::current(),
             current: Arc::default(),
         }
     }
@@ -48,15 +52,17 @@ impl Flights {
             return flight.clone();
         }
         let flights = self.current.clone();
-        let task = self.tasks.spawn(async move {
+        let work = async move {
             // Removed also where the work panics, or nobody could ever start another.
             let _landed = Landed {
                 flights,
                 sandbox_id,
             };
             work.await
-        });
-        let flight = task
+        };
+        let flight = self
+            .tasks
+            .spawn_on(work, &self.runtime)
             .map(|result| {
                 result.unwrap_or_else(|error| Err(problem::internal("sandbox work", &error)))
             })

@@ -19,11 +19,11 @@ mod describe;
 mod flight;
 mod life;
 mod route;
+mod routes;
 mod spec;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use moka::sync::Cache;
 use prost::Message as _;
 use sandgate_proto::{
     provider::v1::{ProviderContext, ProviderState},
@@ -44,10 +44,7 @@ use crate::{
     store::{Changes, OwnerFilter, SandboxFilter, SandboxRecord, SessionRecord, Store},
 };
 use flight::Flights;
-
-/// Routes kept for the relay, and for how long another gateway's change may go unseen.
-const ROUTES: u64 = 100_000;
-const ROUTE_AGE: Duration = Duration::from_secs(1);
+use routes::Routes;
 
 /// The sandboxes of this installation. Cheap to clone.
 #[derive(Clone)]
@@ -57,7 +54,7 @@ pub(crate) struct Sandboxes {
     sessions: Arc<Sessions>,
     gateway_id: Uuid,
     flights: Arc<Flights>,
-    routes: Cache<Uuid, Arc<Target>>,
+    routes: Arc<Routes>,
 }
 
 impl Sandboxes {
@@ -68,17 +65,13 @@ impl Sandboxes {
         gateway_id: Uuid,
         tasks: TaskTracker,
     ) -> Self {
-        let routes = Cache::builder()
-            .max_capacity(ROUTES)
-            .time_to_live(ROUTE_AGE)
-            .build();
         Self {
             store,
             fleet,
             sessions,
             gateway_id,
             flights: Arc::new(Flights::new(tasks)),
-            routes,
+            routes: Arc::default(),
         }
     }
 
@@ -144,7 +137,7 @@ impl Sandboxes {
             .store
             .change_sandbox(sandbox.sandbox_id, sandbox.version, changes)
             .await?;
-        self.routes.invalidate(&sandbox.sandbox_id);
+        self.routes.forget(sandbox.sandbox_id);
         Ok(changed)
     }
 
@@ -156,7 +149,7 @@ impl Sandboxes {
     fn lane(&self, sandbox: &SandboxRecord) -> Result<Lane> {
         self.fleet
             .provider(&sandbox.provider)?
-            .lane(&sandbox.instance_id)
+            .lane(&sandbox.instance_id, None)
     }
 
     fn context(&self, session: &SessionRecord, sandbox: &SandboxRecord) -> Result<Context> {

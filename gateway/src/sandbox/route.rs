@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use sandgate_proto::v1::{SandboxSpec, SandboxState};
+use sandgate_service::WorkerId;
 use uuid::Uuid;
 
 use super::{Sandboxes, state, state_name};
@@ -49,24 +50,23 @@ impl Sandboxes {
         session_id: Uuid,
         wanted: &SandboxRef,
         needs: Needs,
-    ) -> Result<(Arc<Target>, Lane)> {
+    ) -> Result<Arc<Target>> {
         if let SandboxRef::Id(id) = wanted
-            && let Some(target) = self.routes.get(id)
+            && let Some(target) = self.routes.get(*id)
             && target.session_id == session_id
             && principal.owns(&target.org_id, &target.user_id)
         {
-            let lane = self.lane_of(&target)?;
-            return Ok((target, lane));
+            return Ok(target);
         }
-        let target = self.target(principal, session_id, wanted, needs).await?;
-        let lane = self.lane_of(&target)?;
-        Ok((target, lane))
+        // Boxed, since it is rarely needed and large: it would make every call's future so.
+        Box::pin(self.target(principal, session_id, wanted, needs)).await
     }
 
-    fn lane_of(&self, target: &Target) -> Result<Lane> {
+    /// The way to the target's provider for what a worker relays.
+    pub(crate) fn lane_to(&self, target: &Target, worker: WorkerId) -> Result<Lane> {
         self.fleet
             .provider(&target.provider)?
-            .lane(&target.instance_id)
+            .lane(&target.instance_id, Some(worker))
     }
 
     async fn target(

@@ -64,7 +64,8 @@ impl Drain {
     pub fn body<B>(&self, inner: B) -> DrainBody<B> {
         DrainBody {
             inner,
-            cut: self.cut.clone().cancelled_owned(),
+            drain: self.clone(),
+            cut: None,
             ended: false,
         }
     }
@@ -84,8 +85,10 @@ pin_project! {
     pub struct DrainBody<B> {
         #[pin]
         inner: B,
+        drain: Drain,
+        // Made when the body first has to wait, which that of a short answer never does.
         #[pin]
-        cut: WaitForCancellationFutureOwned,
+        cut: Option<WaitForCancellationFutureOwned>,
         ended: bool,
     }
 }
@@ -98,20 +101,25 @@ impl<B: Body<Data = Bytes>> Body for DrainBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
+        let mut this = self.project();
         if *this.ended {
             return Poll::Ready(None);
         }
-        match this.inner.poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(frame),
-            Poll::Pending if this.cut.poll(cx).is_ready() => {
+        if let Poll::Ready(frame) = this.inner.poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        if this.cut.is_none() {
+            this.cut.set(Some(this.drain.cut.clone().cancelled_owned()));
+        }
+        match this.cut.as_pin_mut().map(|cut| cut.poll(cx)) {
+            Some(Poll::Ready(())) => {
                 *this.ended = true;
                 let mut trailers = HeaderMap::new();
                 // Cannot fail: code and message are ours and printable.
                 let _ = Status::from(draining()).add_header(&mut trailers);
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }
-            Poll::Pending => Poll::Pending,
+            _ => Poll::Pending,
         }
     }
 

@@ -2,7 +2,6 @@
 //! set of limits, typed answers, configuration and log. Nothing here knows what an rpc does.
 
 mod built;
-mod channel;
 mod deadline;
 mod drain;
 pub mod process;
@@ -10,11 +9,14 @@ mod respond;
 mod server;
 pub mod settings;
 mod tls;
+mod wire;
+mod workers;
 
 pub use built::Built;
-pub use channel::{ChannelError, ChannelPeer, connect_lazily};
 pub use deadline::{GRPC_TIMEOUT, format_timeout, timeout_of};
 pub use drain::{Drain, DrainBody};
 pub use respond::{Typed, problem_response};
 pub use server::{PeerInfo, Server, ServerError};
 pub use tls::{TlsError, TlsFiles};
+pub use wire::{PeerError, Wire, WireBody, WireError, WirePeer};
+pub use workers::{WorkerId, Workers};

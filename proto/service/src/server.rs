@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -20,7 +21,10 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::{Service, util::service_fn};
 
-use crate::{Drain, DrainBody, TlsError, TlsFiles, drain::draining, problem_response, settings};
+use crate::{
+    Drain, DrainBody, TlsError, TlsFiles, WorkerId, Workers, drain::draining, problem_response,
+    settings,
+};
 use sandgate_proto::limits;
 
 /// Who is at the other end of the connection that a request came on (a request extension).
@@ -30,6 +34,8 @@ pub struct PeerInfo {
     pub address: SocketAddr,
     /// The verified client certificate chain, leaf first; empty without mutual TLS.
     pub certificates: Arc<[CertificateDer<'static>]>,
+    /// The worker that serves the connection; 0 where there are none.
+    pub worker: WorkerId,
 }
 
 /// Why a server could not start.
@@ -56,6 +62,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     trusted_peers: bool,
+    workers: Option<Workers>,
 }
 
 impl Server {
@@ -73,6 +80,7 @@ impl Server {
             address,
             tls,
             trusted_peers: false,
+            workers: None,
         })
     }
 
@@ -80,6 +88,13 @@ impl Server {
     #[must_use]
     pub fn trusting_peers(mut self) -> Self {
         self.trusted_peers = true;
+        self
+    }
+
+    /// Serves each connection on one of these threads, instead of on the caller's runtime.
+    #[must_use]
+    pub fn on(mut self, workers: Workers) -> Self {
+        self.workers = Some(workers);
         self
     }
 
@@ -96,20 +111,26 @@ impl Server {
         S::Future: Send,
     {
         let connections = TaskTracker::new();
+        let here = Handle::current();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = drain.started() => break,
             };
-            match accepted {
+            match accepted.and_then(|(stream, address)| Ok((stream.into_std()?, address))) {
                 Ok((stream, address)) => {
+                    let (worker, runtime) = match &self.workers {
+                        Some(workers) => workers.next(),
+                        None => (0, &here),
+                    };
                     let connection = Connection {
                         address,
                         tls: self.tls.clone(),
                         trusted: self.trusted_peers,
                         drain: drain.clone(),
+                        worker,
                     };
-                    connections.spawn(connection.run(stream, service.clone()));
+                    connections.spawn_on(connection.run(stream, service.clone()), runtime);
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: wait for some to be given back.
@@ -129,15 +150,20 @@ struct Connection {
     tls: Option<TlsAcceptor>,
     trusted: bool,
     drain: Drain,
+    worker: WorkerId,
 }
 
 impl Connection {
-    async fn run<S>(self, stream: TcpStream, service: S)
+    async fn run<S>(self, stream: std::net::TcpStream, service: S)
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
         S: Clone + Send + Sync + 'static,
         S::Future: Send,
     {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
+        };
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
             return self.serve(stream, Arc::new([]), service).await;
@@ -167,6 +193,7 @@ impl Connection {
         let peer = PeerInfo {
             address: self.address,
             certificates,
+            worker: self.worker,
         };
         let drain = self.drain.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {

@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig, crypto::CryptoProvider, server::WebPkiClientVerifier,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use thiserror::Error;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 /// The PEM files of one side. `ca` verifies the other side: on a server it demands client
 /// certificates (mutual TLS), on a client it replaces nothing less than all trusted roots.
@@ -45,6 +46,9 @@ pub enum TlsError {
     /// Certificate and key were not both given.
     #[error("TLS needs a certificate and a key: give both or neither")]
     Incomplete,
+    /// It is not said whose word to take for who the other side is.
+    #[error("an https address needs the CA file that the other side's certificate is signed by")]
+    NoAuthority,
     /// The parts do not fit together.
     #[error("the TLS files do not fit together: {0}")]
     Config(String),
@@ -65,11 +69,7 @@ impl TlsFiles {
             return Err(TlsError::Incomplete);
         };
         let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
-        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|source| TlsError::Pem {
-            path: key.clone(),
-            source,
-        })?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let (key, provider) = (private_key(key)?, provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| config(&error))?;
@@ -92,20 +92,36 @@ impl TlsFiles {
         Ok(Some(Arc::new(tls)))
     }
 
-    /// The configuration of a channel.
-    pub(crate) fn client(&self) -> Result<ClientTlsConfig, TlsError> {
-        let mut tls = ClientTlsConfig::new();
-        if let Some(ca) = &self.ca {
-            tls = tls.ca_certificate(Certificate::from_pem(read(ca)?));
-        }
-        match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => {
-                Ok(tls.identity(Identity::from_pem(read(cert)?, read(key)?)))
-            }
-            (None, None) => Ok(tls),
-            _ => Err(TlsError::Incomplete),
-        }
+    /// The configuration of a wire.
+    pub(crate) fn client(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let ca = self.ca.as_ref().ok_or(TlsError::NoAuthority)?;
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates(ca)?);
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::Config(error.to_string()))?
+            .with_root_certificates(roots);
+        let mut tls = match (&self.cert, &self.key) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(cert), Some(key)) => builder
+                .with_client_auth_cert(certificates(cert)?, private_key(key)?)
+                .map_err(|error| TlsError::Config(error.to_string()))?,
+            _ => return Err(TlsError::Incomplete),
+        };
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Arc::new(tls))
     }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|source| TlsError::Pem {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -8,9 +8,10 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use sandgate_service::{ChannelPeer, Drain, Server, TlsFiles, connect_lazily};
-use tonic::{body::Body, transport::Channel};
-use tower::{Service as _, ServiceExt as _, service_fn};
+use sandgate_service::{Drain, Server, TlsFiles, Wire, WirePeer};
+use tokio::runtime::Handle;
+use tonic::body::Body;
+use tower::service_fn;
 
 /// One call that passed.
 #[derive(Clone, Debug)]
@@ -47,17 +48,17 @@ impl Tap {
             .await
             .unwrap()
             .trusting_peers();
-        let peer = ChannelPeer {
+        let peer = WirePeer {
             url: format!("http://{backend}"),
             tls: TlsFiles::default(),
         };
-        let channel = connect_lazily(&peer).unwrap();
+        let wire = Wire::new(&peer, Handle::current()).unwrap();
         let tap = Self {
             address: server.address(),
             shared: Arc::default(),
         };
         let shared = tap.shared.clone();
-        let service = service_fn(move |request| shared.clone().pass(channel.clone(), request));
+        let service = service_fn(move |request| shared.clone().pass(wire.clone(), request));
         tokio::spawn(server.serve(service, Drain::new()));
         tap
     }
@@ -105,7 +106,7 @@ impl Tap {
 impl Shared {
     async fn pass(
         self: Arc<Self>,
-        mut channel: Channel,
+        wire: Wire,
         request: Request<Body>,
     ) -> Result<Response<Body>, Infallible> {
         let path = request.uri().path().to_owned();
@@ -119,7 +120,7 @@ impl Shared {
         };
         let mut response = match answer {
             Some(answer) => answer(),
-            None => channel.ready().await.unwrap().call(request).await.unwrap(),
+            None => wire.send(request).await.unwrap().map(Body::new),
         };
         response
             .headers_mut()

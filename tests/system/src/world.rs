@@ -153,6 +153,7 @@ impl Plan {
             },
             admin_key: self.admin_key.map(Into::into),
             tls: TlsFiles::default(),
+            workers: 2,
         }
     }
 }

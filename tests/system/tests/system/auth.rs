@@ -109,6 +109,7 @@ async fn off_loopback_it_does_not_start_without_a_key() {
         access: Access::default(),
         admin_key: None,
         tls: TlsFiles::default(),
+        workers: 1,
     };
     let refused = sandgate_gateway::start(config.clone())
         .await

@@ -5,8 +5,9 @@ use sandgate_proto::{
     Reason,
     v1::{GetCapabilitiesRequest, sandbox_service_client::SandboxServiceClient},
 };
-use sandgate_service::{ChannelPeer, TlsFiles, connect_lazily};
+use sandgate_service::{TlsFiles, Wire, WirePeer};
 use sandgate_system::{Certificates, Fake, Plan, World, assert_reason, kit_args};
+use tokio::runtime::Handle;
 
 #[tokio::test]
 async fn it_lets_the_gateway_in_and_nobody_else() {
@@ -26,11 +27,11 @@ async fn it_lets_the_gateway_in_and_nobody_else() {
     assert_eq!(ran.stdout, b"x");
 
     let call = |scheme: &str, tls: TlsFiles| {
-        let peer = ChannelPeer {
+        let peer = WirePeer {
             url: format!("{scheme}://{}", world.provider),
             tls,
         };
-        let mut client = SandboxServiceClient::new(connect_lazily(&peer).unwrap());
+        let mut client = SandboxServiceClient::new(Wire::new(&peer, Handle::current()).unwrap());
         async move {
             client
                 .get_capabilities(GetCapabilitiesRequest::default())
