@@ -132,7 +132,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let routes = Routes::new(health);
     let routes = with_own_services(routes, sessions, sandboxes.clone(), fleet.clone());
     let owned = Typed(Built::new(ops::with_reflection(routes)?.prepare(), BUILT));
-    let service = Edge::new(auth, Relay::new(sandboxes), owned);
+    let edge = Edge::new(auth, Relay::new(sandboxes), owned);
 
     fleet.watch(&tasks, &drain);
     // The store has just answered. Without this, probes would be told that no such service exists.
@@ -141,7 +141,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let task = tokio::spawn({
         let drain = drain.clone();
         async move {
-            server.serve(service, drain).await;
+            server.serve(move |peer| edge.on(peer.worker), drain).await;
             tasks.close();
             if timeout(LAST_WORK, tasks.wait()).await.is_err() {
                 tracing::warn!(

@@ -1,5 +1,6 @@
 //! The outermost layer: what holds for every call before it is known what the call does.
 
+mod answer;
 mod auth;
 
 use std::{
@@ -17,12 +18,14 @@ use sandgate_proto::{
     CONTEXT_METADATA, Problem, STATE_METADATA, limits,
     methods::{self, Handling, Method},
 };
-use sandgate_service::{GRPC_TIMEOUT, problem_response, timeout_of};
+use sandgate_service::{GRPC_TIMEOUT, WorkerId, problem_response, timeout_of};
 use tokio::time::timeout;
 use tonic::body::Body;
 use tower::Service;
 
 pub(crate) use auth::Auth;
+
+use answer::Answer;
 
 use crate::{
     problem,
@@ -36,7 +39,10 @@ const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Checks every call, then hands it to the relay or to the services of the gateway's own.
-pub(crate) struct Edge<S>(Arc<Inside<S>>);
+pub(crate) struct Edge<S> {
+    inside: Arc<Inside<S>>,
+    worker: WorkerId,
+}
 
 struct Inside<S> {
     auth: Auth,
@@ -47,7 +53,7 @@ struct Inside<S> {
 /// Whether the services inside can be cloned does not matter.
 impl<S> Clone for Edge<S> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        self.on(self.worker)
     }
 }
 
@@ -58,7 +64,20 @@ where
     S::Future: Send,
 {
     pub(crate) fn new(auth: Auth, relay: Relay, owned: S) -> Self {
-        Self(Arc::new(Inside { auth, relay, owned }))
+        Self {
+            inside: Arc::new(Inside { auth, relay, owned }),
+            worker: WorkerId::default(),
+        }
+    }
+}
+
+impl<S> Edge<S> {
+    /// The same for the connections of one worker.
+    pub(crate) fn on(&self, worker: WorkerId) -> Self {
+        Self {
+            inside: self.inside.clone(),
+            worker,
+        }
     }
 }
 
@@ -68,7 +87,11 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    async fn answer(&self, mut request: Request<Body>) -> Result<Response<Body>> {
+    async fn answer(
+        &self,
+        worker: WorkerId,
+        mut request: Request<Body>,
+    ) -> Result<Response<Answer>> {
         check_size(request.headers())?;
         check_content_type(request.headers())?;
         // Only the gateway speaks of these; a caller's copies are dropped.
@@ -76,19 +99,21 @@ where
         request.headers_mut().remove(STATE_METADATA);
         let path = request.uri().path();
         if OPEN.iter().any(|open| path.starts_with(open)) {
-            return Ok(self.serve(request).await);
+            return Ok(self.serve(request).await.map(Answer::from));
         }
         let principal = self.auth.principal(request.headers())?;
         match methods::find(path) {
             Some(method) if method.handling == Handling::Relayed => {
-                Ok(self.relay.call(&principal, method, request).await)
+                let answer = self.relay.call(&principal, method, worker, request);
+                Ok(answer.await?.map(Answer::from))
             }
             Some(method) => {
                 request.extensions_mut().insert(principal);
                 // Boxed, so that a relayed call's future need not hold it.
-                Box::pin(self.own(method, request)).await
+                let answer = Box::pin(self.own(method, request)).await?;
+                Ok(answer.map(Answer::from))
             }
-            None => Ok(self.serve(request).await),
+            None => Ok(self.serve(request).await.map(Answer::from)),
         }
     }
 
@@ -123,27 +148,30 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    type Response = Response<Body>;
+    type Response = Response<Answer>;
     type Error = Infallible;
     type Future =
-        Pin<Box<dyn Future<Output = std::result::Result<Response<Body>, Infallible>> + Send>>;
+        Pin<Box<dyn Future<Output = std::result::Result<Response<Answer>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let inside = self.0.clone();
+        let (inside, worker) = (self.inside.clone(), self.worker);
         Box::pin(async move {
             Ok(
-                match AssertUnwindSafe(inside.answer(request))
+                match AssertUnwindSafe(inside.answer(worker, request))
                     .catch_unwind()
                     .await
                 {
                     Ok(Ok(response)) => response,
-                    Ok(Err(problem)) => problem_response(problem),
+                    Ok(Err(problem)) => problem_response(problem).map(Answer::from),
                     // One call's bug must not take the connection, and all calls on it, down.
-                    Err(_) => problem_response(problem::internal("call", &"panicked")),
+                    Err(_) => {
+                        let problem = problem::internal("call", &"panicked");
+                        problem_response(problem).map(Answer::from)
+                    }
                 },
             )
         })

@@ -6,12 +6,12 @@ mod request;
 mod response;
 mod scan;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
 use http::{Request, Response};
 use sandgate_proto::{Problem, methods::Method};
-use sandgate_service::{PeerInfo, WireBody, problem_response, timeout_of};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use sandgate_service::{WireBody, WorkerId, timeout_of};
+use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ use crate::{
     problem::{self, Result},
     sandbox::{Needs, Sandboxes},
 };
+pub(crate) use response::Relayed;
 use scan::Shape;
 
 /// How long a caller may take to send its first message.
@@ -49,28 +50,16 @@ impl Relay {
         Self { sandboxes }
     }
 
-    /// Serves one call.
+    /// Serves one call, on the thread of one worker.
     pub(crate) async fn call(
         &self,
         principal: &Principal,
         method: &Method,
+        worker: WorkerId,
         request: Request<Body>,
-    ) -> Response<Body> {
-        self.pass(principal, method, request)
-            .await
-            .unwrap_or_else(problem_response)
-    }
-
-    async fn pass(
-        &self,
-        principal: &Principal,
-        method: &Method,
-        request: Request<Body>,
-    ) -> Result<Response<Body>> {
+    ) -> Result<Response<Relayed>> {
         let begun = Instant::now();
         let asked = timeout_of(request.headers())?;
-        let worker = request.extensions().get::<PeerInfo>();
-        let worker = worker.map_or(0, |peer| peer.worker);
         let (parts, body) = request.into_parts();
         let reading = begun + asked.unwrap_or(FIRST_MESSAGE).min(FIRST_MESSAGE);
         let first = in_time(reading, first::read(body, !method.client_streaming)).await?;
@@ -96,23 +85,21 @@ impl Relay {
 
         let lane = self.sandboxes.lane_to(&target, worker)?;
         let deadlines = Deadlines::of(method, begun, asked);
-        let left = deadlines.left(method);
+        let left = match asked {
+            Some(_) => deadlines.end.map(|end| end - Instant::now()),
+            // Always the same, so that the header costs nothing: it is compressed to one byte.
+            None if method.server_streaming => None,
+            None => method.default_deadline(),
+        };
         let upstream = request::upstream(&parts.uri, &parts.headers, first, &target, &lane, left)?;
         let answer = send(&lane, upstream);
         let response = match deadlines.headers {
             None => answer.await?,
-            // The channel keeps the same deadline, and may say first that it is over.
-            Some(at) => match timeout_at(at, answer).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(problem)) if Instant::now() < at => return Err(problem),
-                _ => return Err(late(&lane.provider, asked)),
-            },
+            Some(at) => timeout_at(at, answer)
+                .await
+                .unwrap_or_else(|_| Err(late(&lane.provider, asked)))?,
         };
-        Ok(response::downstream(
-            lane.provider,
-            response,
-            deadlines.end.map(sleep_until),
-        ))
+        response::downstream(lane.provider, response, deadlines.end)
     }
 }
 
@@ -147,19 +134,14 @@ impl Deadlines {
             },
         }
     }
-
-    /// What the provider is told.
-    fn left(&self, method: &Method) -> Option<Duration> {
-        let end = if method.server_streaming {
-            self.end
-        } else {
-            self.headers
-        };
-        end.map(|end| end.saturating_duration_since(Instant::now()))
-    }
 }
 
 async fn in_time<T>(until: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut work = pin!(work);
+    // Mostly done at once: a timer would cost more than the work.
+    if let Poll::Ready(done) = futures::poll!(work.as_mut()) {
+        return done;
+    }
     timeout_at(until, work)
         .await
         .unwrap_or_else(|_| Err(problem::deadline_exceeded()))

@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body as HttpBody, Frame};
 use pin_project_lite::pin_project;
 use sandgate_proto::{Outcome, Problem, Reason, has_error_info};
-use sandgate_service::{WireBody, problem_response};
-use tokio::time::Sleep;
-use tonic::{Code, Status, body::Body};
+use sandgate_service::WireBody;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::{Code, Status};
 
 use crate::{fleet, problem};
 
@@ -27,29 +27,28 @@ const FORWARDED: [HeaderName; 4] = [
     CONTENT_TYPE,
 ];
 
-/// The response for the caller. `deadline` ends it wherever it is then.
+/// The response for the caller. `deadline` ends it wherever it is then. What is no gRPC is an error.
 pub(super) fn downstream(
     provider: Arc<str>,
     response: Response<WireBody>,
-    deadline: Option<Sleep>,
-) -> Response<Body> {
+    deadline: Option<Instant>,
+) -> Result<Response<Relayed>, Problem> {
     if !is_grpc(&response) {
         tracing::warn!(provider = &*provider, status = %response.status(), "a provider's answer is no gRPC");
-        return problem_response(problem::provider_unavailable(&provider, Outcome::Ambiguous));
+        return Err(problem::provider_unavailable(&provider, Outcome::Ambiguous));
     }
     let (mut parts, inner) = response.into_parts();
     parts.headers = allowed(&provider, parts.headers);
     parts.extensions.clear();
-    let ended = parts.headers.contains_key("grpc-status");
-    Response::from_parts(
-        parts,
-        Body::new(Relayed {
-            inner,
-            deadline,
-            provider,
-            ended,
-        }),
-    )
+    let ended = parts.headers.contains_key(Status::GRPC_STATUS);
+    let body = Relayed {
+        inner,
+        deadline,
+        timer: None,
+        provider,
+        ended,
+    };
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Whatever else is in the provider's place, a proxy or another server, its text stays here.
@@ -62,22 +61,27 @@ fn is_grpc(response: &Response<WireBody>) -> bool {
 /// Keeps what callers may see, and gives an error without a reason one.
 fn allowed(provider: &str, mut headers: HeaderMap) -> HeaderMap {
     // Most answers hold one or two entries, all allowed: nothing is copied then.
-    let mut kept = if headers.keys().all(|name| FORWARDED.contains(name)) {
-        headers
-    } else {
+    let (mut foreign, mut failed) = (false, false);
+    for (name, value) in &headers {
+        match name.as_str() {
+            "grpc-status" => failed = value != "0",
+            "content-type" | "grpc-message" | "grpc-status-details-bin" => {}
+            _ => foreign = true,
+        }
+    }
+    let mut kept = if foreign {
         let entries = FORWARDED.map(|name| (headers.remove(&name), name));
+        let entries = entries.into_iter();
         entries
-            .into_iter()
             .filter_map(|(value, name)| Some((name, value?)))
             .collect()
+    } else {
+        headers
     };
-    if kept.get("grpc-status").is_some_and(|status| status == "0") {
+    if !failed {
         return kept;
     }
-    let Some(status) = kept
-        .get("grpc-status")
-        .and_then(|_| Status::from_header_map(&kept))
-    else {
+    let Some(status) = Status::from_header_map(&kept) else {
         return kept;
     };
     let foreign = !has_error_info(&status) || status.code() == Code::Unauthenticated;
@@ -113,11 +117,14 @@ fn trailers(problem: Problem) -> HeaderMap {
 }
 
 pin_project! {
-    struct Relayed {
+    /// The provider's answer as it comes.
+    pub(crate) struct Relayed {
         #[pin]
         inner: WireBody,
+        deadline: Option<Instant>,
+        // Made when the body first has to wait, which that of a short answer never does.
         #[pin]
-        deadline: Option<Sleep>,
+        timer: Option<Sleep>,
         provider: Arc<str>,
         ended: bool,
     }
@@ -152,10 +159,15 @@ impl HttpBody for Relayed {
                 Poll::Ready(None) => {
                     break problem::provider_unavailable(this.provider, Outcome::Ambiguous);
                 }
-                Poll::Pending => match this.deadline.as_mut().as_pin_mut().map(|at| at.poll(cx)) {
-                    Some(Poll::Ready(())) => break problem::deadline_exceeded(),
-                    _ => return Poll::Pending,
-                },
+                Poll::Pending => {
+                    if let Some(deadline) = this.deadline.take() {
+                        this.timer.set(Some(sleep_until(deadline)));
+                    }
+                    match this.timer.as_mut().as_pin_mut().map(|at| at.poll(cx)) {
+                        Some(Poll::Ready(())) => break problem::deadline_exceeded(),
+                        _ => return Poll::Pending,
+                    }
+                }
             }
         };
         *this.ended = true;

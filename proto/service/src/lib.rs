@@ -16,7 +16,7 @@ pub use built::Built;
 pub use deadline::{GRPC_TIMEOUT, format_timeout, timeout_of};
 pub use drain::{Drain, DrainBody};
 pub use respond::{Typed, problem_response};
-pub use server::{PeerInfo, Server, ServerError};
+pub use server::{PeerInfo, ServedBody, Server, ServerError};
 pub use tls::{TlsError, TlsFiles};
 pub use wire::{PeerError, Wire, WireBody, WireError, WirePeer};
 pub use workers::{WorkerId, Workers};

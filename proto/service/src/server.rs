@@ -1,8 +1,10 @@
 //! A gRPC listener: accepts connections, serves HTTP/2 on each, and drains them.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body as HttpBody;
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -18,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 use tower::{Service, util::service_fn};
 
 use crate::{
@@ -27,15 +29,23 @@ use crate::{
 };
 use sandgate_proto::limits;
 
-/// Who is at the other end of the connection that a request came on (a request extension).
+/// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
     /// Network address.
     pub address: SocketAddr,
     /// The verified client certificate chain, leaf first; empty without mutual TLS.
-    pub certificates: Arc<[CertificateDer<'static>]>,
+    pub certificates: Vec<CertificateDer<'static>>,
     /// The worker that serves the connection; 0 where there are none.
     pub worker: WorkerId,
+}
+
+/// A body that can be served, and that an answer of the server's own can become.
+pub trait ServedBody: HttpBody<Data = Bytes, Error = Status> + From<Body> + Send + 'static {}
+
+impl<B> ServedBody for B where
+    B: HttpBody<Data = Bytes, Error = Status> + From<Body> + Send + 'static
+{
 }
 
 /// Why a server could not start.
@@ -103,12 +113,15 @@ impl Server {
         self.address
     }
 
-    /// Serves until the drain has begun and every connection has ended.
-    pub async fn serve<S>(self, service: S, drain: Drain)
+    /// Serves until the drain has begun and every connection has ended. `make` gives the service
+    /// of one connection.
+    pub async fn serve<M, S, B>(self, make: M, drain: Drain)
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        M: Fn(&PeerInfo) -> S + Clone + Send + 'static,
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + Sync + 'static,
         S::Future: Send,
+        B: ServedBody,
     {
         let connections = TaskTracker::new();
         let here = Handle::current();
@@ -130,7 +143,7 @@ impl Server {
                         drain: drain.clone(),
                         worker,
                     };
-                    connections.spawn_on(connection.run(stream, service.clone()), runtime);
+                    connections.spawn_on(connection.run(stream, make.clone()), runtime);
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: wait for some to be given back.
@@ -154,11 +167,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run<S>(self, stream: std::net::TcpStream, service: S)
+    async fn run<M, S, B>(self, stream: std::net::TcpStream, make: M)
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        M: Fn(&PeerInfo) -> S,
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + Sync + 'static,
         S::Future: Send,
+        B: ServedBody,
     {
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
@@ -166,7 +181,7 @@ impl Connection {
         };
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
-            return self.serve(stream, Arc::new([]), service).await;
+            return self.serve(stream, Vec::new(), make).await;
         };
         match timeout(settings::HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
@@ -176,28 +191,29 @@ impl Connection {
                     .cloned()
                     .map(CertificateDer::into_owned)
                     .collect();
-                self.serve(stream, certificates, service).await;
+                self.serve(stream, certificates, make).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, peer = %self.address, "TLS handshake failed"),
             Err(_) => tracing::debug!(peer = %self.address, "TLS handshake took too long"),
         }
     }
 
-    async fn serve<I, S>(self, io: I, certificates: Arc<[CertificateDer<'static>]>, service: S)
+    async fn serve<I, M, S, B>(self, io: I, certificates: Vec<CertificateDer<'static>>, make: M)
     where
+        M: Fn(&PeerInfo) -> S,
         I: AsyncRead + AsyncWrite + Unpin,
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + Sync + 'static,
         S::Future: Send,
+        B: ServedBody,
     {
-        let peer = PeerInfo {
+        let service = make(&PeerInfo {
             address: self.address,
             certificates,
             worker: self.worker,
-        };
+        });
         let drain = self.drain.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
             answer(service.clone(), request.map(Body::new), drain.clone())
         });
         let connection = self
@@ -220,6 +236,8 @@ impl Connection {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
+            // No gRPC client looks at it, and making it costs every call.
+            .auto_date_header(false)
             .initial_stream_window_size(settings::STREAM_WINDOW)
             .initial_connection_window_size(settings::SERVER_CONNECTION_WINDOW)
             .max_concurrent_streams(settings::MAX_STREAMS)
@@ -238,18 +256,19 @@ impl Connection {
 
 /// One call. What the drain cuts off before its headers is answered here, what it cuts off later
 /// ends in its body.
-async fn answer<S>(
+async fn answer<S, B>(
     mut service: S,
     request: Request<Body>,
     drain: Drain,
-) -> Result<Response<DrainBody<Body>>, Infallible>
+) -> Result<Response<DrainBody<B>>, Infallible>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    B: ServedBody,
 {
     let response = tokio::select! {
         biased;
         response = service.call(request) => response?,
-        () = drain.cut_off() => problem_response(draining()),
+        () = drain.cut_off() => problem_response(draining()).map(B::from),
     };
     Ok(response.map(|body| drain.body(body)))
 }

@@ -20,7 +20,7 @@ async fn serve(address: SocketAddr) -> (SocketAddr, Drain) {
     let server = Server::bind(address, &TlsFiles::default()).await.unwrap();
     let server = server.on(Workers::start(2).unwrap());
     let (address, drain) = (server.address(), Drain::new());
-    tokio::spawn(server.serve(service_fn(echo), drain.clone()));
+    tokio::spawn(server.serve(|_| service_fn(echo), drain.clone()));
     (address, drain)
 }
 

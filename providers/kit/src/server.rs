@@ -114,7 +114,7 @@ pub async fn start<P: Provider>(
     let task = tokio::spawn({
         let drain = drain.clone();
         async move {
-            server.serve(service, drain).await;
+            server.serve(move |_| service.clone(), drain).await;
             shutdown.cancel();
             tasks.close();
             if timeout(LAST_WORK, tasks.wait()).await.is_err() {

@@ -35,7 +35,7 @@ pub(crate) async fn run() -> Result<()> {
         .prepare();
     println!("bench provider ready on {}", server.address());
     let drain = Drain::new();
-    let served = server.serve(routes, drain.clone());
+    let served = server.serve(move |_| routes.clone(), drain.clone());
     process::until_drained(drain, Duration::ZERO, served)
         .await
         .map_err(machine("cannot listen for signals"))

@@ -59,7 +59,7 @@ impl Tap {
         };
         let shared = tap.shared.clone();
         let service = service_fn(move |request| shared.clone().pass(wire.clone(), request));
-        tokio::spawn(server.serve(service, Drain::new()));
+        tokio::spawn(server.serve(move |_| service.clone(), Drain::new()));
         tap
     }
 
