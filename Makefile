@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. The work is done by scripts in deploy/dev.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench fmt lint audit sqlx sqlx-check baseline clean
+.PHONY: help build run test bench chaos fmt lint audit sqlx sqlx-check baseline clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -17,9 +17,13 @@ run: ## try it: gateway and local provider on this machine, a first sandbox and 
 test: ## everything that must pass before a change lands
 	@sh deploy/dev/test.sh
 
-bench: ## measure the relay against a plain HTTP/2 proxy
+bench: ## measure relay and executions, each beside what it replaces
 	@sh deploy/dev/setup.sh bench
 	@cargo run --release --locked -p sandgate-bench
+
+chaos: build ## kill gateway and provider again and again; choose with ARGS='--seed 7 --rounds 20 --fault runner'
+	@sh deploy/dev/setup.sh run
+	@cargo run --quiet --locked -p sandgate-chaos -- $(ARGS)
 
 fmt: ## format the code
 	@cargo fmt --all

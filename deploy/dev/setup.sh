@@ -43,6 +43,8 @@ bench)
     need_build
     need_local
     need_packages nginx:nginx
+    need_engine
+    need_image
     ;;
 stop)
     stop_engine

@@ -47,10 +47,20 @@ pub enum Reason {
     AliasTaken,
     /// The sandbox is not running and the call does not start it.
     SandboxNotRunning,
+    /// An offset lies past what there is.
+    OffsetOutOfRange,
+    /// Standard input of the execution takes no more bytes.
+    StdinClosed,
+    /// The execution does not run on a terminal.
+    NoTerminal,
     /// The resource changed since the etag was read; read again and repeat.
     EtagMismatch,
     /// A limit of the caller's organisation is reached.
     QuotaExceeded,
+    /// The sandbox runs as many executions as it can.
+    TooManyExecutions,
+    /// As many readers as the sandbox can serve watch its executions.
+    TooManyObservers,
     /// The upstream limits the caller's rate.
     UpstreamRateLimited,
     /// The provider service does not answer.
@@ -94,8 +104,13 @@ impl Reason {
         Self::SandboxIdReused,
         Self::AliasTaken,
         Self::SandboxNotRunning,
+        Self::OffsetOutOfRange,
+        Self::StdinClosed,
+        Self::NoTerminal,
         Self::EtagMismatch,
         Self::QuotaExceeded,
+        Self::TooManyExecutions,
+        Self::TooManyObservers,
         Self::UpstreamRateLimited,
         Self::ProviderUnavailable,
         Self::HolderUnavailable,
@@ -130,8 +145,13 @@ impl Reason {
             Self::SandboxIdReused => ("SANDBOX_ID_REUSED", Code::AlreadyExists),
             Self::AliasTaken => ("ALIAS_TAKEN", Code::AlreadyExists),
             Self::SandboxNotRunning => ("SANDBOX_NOT_RUNNING", Code::FailedPrecondition),
+            Self::OffsetOutOfRange => ("OFFSET_OUT_OF_RANGE", Code::OutOfRange),
+            Self::StdinClosed => ("STDIN_CLOSED", Code::FailedPrecondition),
+            Self::NoTerminal => ("NO_TERMINAL", Code::FailedPrecondition),
             Self::EtagMismatch => ("ETAG_MISMATCH", Code::Aborted),
             Self::QuotaExceeded => ("QUOTA_EXCEEDED", Code::ResourceExhausted),
+            Self::TooManyExecutions => ("TOO_MANY_EXECUTIONS", Code::ResourceExhausted),
+            Self::TooManyObservers => ("TOO_MANY_OBSERVERS", Code::ResourceExhausted),
             Self::UpstreamRateLimited => ("UPSTREAM_RATE_LIMITED", Code::ResourceExhausted),
             Self::ProviderUnavailable => ("PROVIDER_UNAVAILABLE", Code::Unavailable),
             Self::HolderUnavailable => ("HOLDER_UNAVAILABLE", Code::Unavailable),

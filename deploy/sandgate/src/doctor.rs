@@ -20,7 +20,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     port(&args.gateway).await;
     keys(&args.gateway);
     let local = local(&data_dir).await?;
-    let container = engine().await;
+    let container = engine(&data_dir).await;
     if local || container {
         return Ok(());
     }
@@ -109,8 +109,8 @@ async fn local(data_dir: &Path) -> Result<bool, Failure> {
     Ok(probe.usable())
 }
 
-async fn engine() -> bool {
-    let provider = match container().await {
+async fn engine(data_dir: &Path) -> bool {
+    let provider = match container(data_dir).await {
         Ok(provider) => provider,
         Err(error) => {
             say(false, "container", &error.to_string());

@@ -46,7 +46,7 @@ impl Embedded {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         match self {
             Self::Local => sandgate_kit::start(local(data_dir).await?, &kit, free).await,
-            Self::Container => sandgate_kit::start(container().await?, &kit, free).await,
+            Self::Container => sandgate_kit::start(container(data_dir).await?, &kit, free).await,
         }
     }
 }
@@ -58,9 +58,10 @@ pub(crate) async fn local(data_dir: &Path) -> Result<Local, StartError> {
     Local::open(config).await.map_err(failed)
 }
 
-/// The container provider, configured by its environment.
-pub(crate) async fn container() -> Result<Container, StartError> {
-    let config = settings::<ContainerArgs>()?.container.config();
+/// The container provider, configured by its environment, with the gateway's data folder.
+pub(crate) async fn container(data_dir: &Path) -> Result<Container, StartError> {
+    let mut config = settings::<ContainerArgs>()?.container.config();
+    config.data_dir = Some(data_dir.to_owned());
     Container::connect(config).await.map_err(failed)
 }
 

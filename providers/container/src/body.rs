@@ -1,18 +1,24 @@
 //! From a checked spec to the body of the engine's create call. Asks nothing of the engine.
 
 use bollard::models::{
-    ContainerCreateBody, HealthConfig, HostConfig, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HealthConfig, HostConfig, Mount, RestartPolicy, RestartPolicyNameEnum,
 };
 use sandgate_kit::{Kind, ProviderError, Spec};
 use sandgate_proto::v1::{NetworkMode, SandboxSpec, sandbox_spec::Source};
 
-use crate::{Config, engine::Facts, names::Labels};
+use crate::{
+    Config,
+    engine::Facts,
+    names::Labels,
+    people::{People, Person},
+    runner::{self, Settings},
+};
 
 /// Working folder of a sandbox that asks for none.
 const WORKSPACE: &str = "/workspace";
-/// Does nothing, ends on TERM, and is in every image that has a shell.
-const IDLE: [&str; 3] = ["tail", "-f", "/dev/null"];
-/// What package managers and `su` need inside; nothing that reaches the host or its network.
+/// User of the runner: it makes commands run as whoever they should.
+const ROOT: &str = "0:0";
+/// What the runner needs, and package managers inside; nothing that reaches the host or its network.
 const CAPABILITIES: [&str; 6] = [
     "CHOWN",
     "DAC_OVERRIDE",
@@ -62,8 +68,9 @@ fn narrow(number: u64) -> u32 {
 pub(crate) struct Plan {
     image: String,
     runtime: String,
-    user: String,
-    workdir: String,
+    /// Of commands; empty: root.
+    pub(crate) user: String,
+    pub(crate) workdir: String,
     env: Vec<String>,
     memory_bytes: i64,
     nano_cpus: i64,
@@ -114,25 +121,62 @@ impl Plan {
         &self.image
     }
 
-    /// The create call's body. `network` is what the engine calls a network mode.
-    pub(crate) fn body(self, labels: Labels, network: &str) -> ContainerCreateBody {
-        let host_config = self.host_config(network);
+    /// Settles who commands run as, which only the image tells, and gives that user.
+    ///
+    /// # Errors
+    /// `InvalidField` where the image has no such user.
+    pub(crate) fn settle(&mut self, people: &People) -> Result<Person, ProviderError> {
+        if self.user.is_empty() {
+            self.user.clone_from(&people.default);
+        }
+        let person = people.find(&self.user)?;
+        let named = self.env.iter().any(|pair| pair.starts_with("HOME="));
+        // The engine would give commands the home of the runner's own user.
+        if !named && people.home.is_none() && person.uid != 0 {
+            self.env.push(format!("HOME={}", person.home));
+        }
+        Ok(person)
+    }
+
+    /// The create call's body. `network` is what the engine calls a network mode; `arguments` are
+    /// the runner's.
+    pub(crate) fn body(
+        self,
+        labels: Labels,
+        network: &str,
+        arguments: Vec<String>,
+        mounts: Vec<Mount>,
+    ) -> ContainerCreateBody {
+        let host_config = HostConfig {
+            mounts: (!mounts.is_empty()).then_some(mounts),
+            ..self.host_config(network)
+        };
         ContainerCreateBody {
             image: Some(self.image),
             // An image's own entrypoint and health check would run as the sandbox's main process.
-            entrypoint: Some(IDLE.map(str::to_owned).to_vec()),
-            cmd: Some(Vec::new()),
+            entrypoint: Some(vec![runner::PROGRAM.to_owned()]),
+            cmd: Some(arguments),
             healthcheck: Some(HealthConfig {
                 test: Some(vec!["NONE".to_owned()]),
                 ..Default::default()
             }),
             stop_signal: Some("SIGTERM".to_owned()),
-            user: (!self.user.is_empty()).then_some(self.user),
+            user: Some(ROOT.to_owned()),
             env: Some(self.env),
             working_dir: Some(self.workdir),
             labels: Some(labels),
             host_config: Some(host_config),
             ..Default::default()
+        }
+    }
+
+    /// What the runner is told.
+    pub(crate) fn settings(&self, sandbox: Option<(String, u64)>) -> Settings {
+        Settings {
+            workdir: self.workdir.clone(),
+            user: self.user.clone(),
+            sandbox,
+            ..Settings::default()
         }
     }
 
@@ -148,7 +192,7 @@ impl Plan {
             cap_add: Some(CAPABILITIES.map(str::to_owned).to_vec()),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             privileged: Some(false),
-            init: Some(true),
+            init: Some(false),
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::NO),
                 maximum_retry_count: None,

@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use bollard::errors::Error;
+use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
@@ -49,6 +50,9 @@ pub(crate) const START_CONTAINER: Call = changes("start container", 60);
 pub(crate) const STOP_CONTAINER: Call = changes("stop container", 45);
 pub(crate) const REMOVE_CONTAINER: Call = changes("remove container", 60);
 pub(crate) const UPLOAD: Call = changes("upload", 30);
+pub(crate) const DOWNLOAD: Call = reads("download", 30);
+pub(crate) const LOGS: Call = reads("logs", 10);
+pub(crate) const RENAME: Call = changes("rename container", 15);
 pub(crate) const CREATE_EXEC: Call = changes("create exec", 15);
 pub(crate) const START_EXEC: Call = changes("start exec", 30);
 
@@ -82,6 +86,26 @@ impl Call {
                 Err(_) => return Err(self.fault(Cause::Timeout)),
             }
         }
+    }
+
+    /// Reads a stream of bytes, of which the first `most` are wanted.
+    pub(crate) async fn read(
+        self,
+        stream: impl Stream<Item = Result<Bytes, Error>>,
+        most: usize,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut stream = std::pin::pin!(stream);
+        let mut all = Vec::new();
+        while all.len() < most {
+            match timeout(self.limit, stream.next()).await {
+                Ok(Some(Ok(bytes))) => all.extend_from_slice(&bytes),
+                Ok(Some(Err(error))) => return Err(self.fault(Cause::Engine(error))),
+                Ok(None) => break,
+                Err(_) => return Err(self.fault(Cause::Timeout)),
+            }
+        }
+        all.truncate(most);
+        Ok(all)
     }
 
     fn fault(self, cause: Cause) -> Fault {

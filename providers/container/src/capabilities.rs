@@ -6,36 +6,40 @@ use crate::{Config, engine::Facts};
 
 use Support::{Emulated, Native, Unsupported};
 
+const TREE: &str = "process_tree";
+/// What is said of it where the host supplies control groups.
+const BY_CGROUP: &str = "a control group of its own: what a command starts is found whatever it does, unless it runs as root and moves itself on purpose";
+/// And where it does not.
+const BY_GROUP: &str = "a supplementary group of its own: only a process of root can get away";
+/// As many executions as the runner holds at once.
+const EXECUTIONS: u32 = 1024;
+
 /// Every feature of the contract, in the contract's order.
 const FEATURES: &[(&str, Support, &str)] = &[
     ("start", Native, ""),
     ("stop", Native, ""),
     ("pause", Unsupported, ""),
     ("hibernate", Unsupported, ""),
-    ("renew", Unsupported, ""),
     (
-        "exec",
-        Emulated,
-        "a command that a signal ended is told as exit code 128 plus the signal; its output cannot be read again",
+        "renew",
+        Native,
+        "answers what runs; nothing here ends for want of it",
     ),
+    ("exec", Native, ""),
     ("exec_user", Native, ""),
-    ("terminal", Unsupported, ""),
-    ("stdin", Emulated, "all input is sent with the command"),
-    ("signals", Unsupported, ""),
-    (
-        "process_tree",
-        Emulated,
-        "found by session and by an environment variable: a process that leaves both is not reached",
-    ),
-    (
-        "exec_timeout",
-        Emulated,
-        "kept by the provider, not where the process runs",
-    ),
-    ("output_resume", Unsupported, ""),
+    ("terminal", Native, ""),
+    ("stdin", Native, ""),
+    ("signals", Native, ""),
+    (TREE, Native, ""),
+    ("exec_timeout", Native, ""),
+    ("output_resume", Native, ""),
     ("logs_system", Unsupported, ""),
-    ("logs_main", Unsupported, ""),
-    ("logs_executions", Unsupported, ""),
+    (
+        "logs_main",
+        Unsupported,
+        "an image's own command is not run",
+    ),
+    ("logs_executions", Native, ""),
     ("files", Unsupported, ""),
     ("archive", Unsupported, ""),
     ("git", Unsupported, ""),
@@ -63,7 +67,7 @@ const FEATURES: &[(&str, Support, &str)] = &[
 ];
 
 /// The answer to GetCapabilities.
-pub(crate) fn of(provider: &str, config: &Config, facts: &Facts) -> Capabilities {
+pub(crate) fn of(provider: &str, config: &Config, facts: &Facts, groups: bool) -> Capabilities {
     let runtime = if config.runtime.is_empty() {
         &facts.default_runtime
     } else {
@@ -72,7 +76,12 @@ pub(crate) fn of(provider: &str, config: &Config, facts: &Facts) -> Capabilities
     let feature = |&(name, support, note): &(&str, Support, &str)| Feature {
         name: name.to_owned(),
         support: support.into(),
-        note: note.to_owned(),
+        note: match name {
+            TREE if groups => BY_CGROUP.to_owned(),
+            TREE => BY_GROUP.to_owned(),
+            "image" => made_ahead(config),
+            _ => note.to_owned(),
+        },
     };
     let max_resources = Resources {
         cpu_millis: u32::try_from(facts.cpus.saturating_mul(1000)).unwrap_or(u32::MAX),
@@ -88,6 +97,8 @@ pub(crate) fn of(provider: &str, config: &Config, facts: &Facts) -> Capabilities
         features: FEATURES.iter().map(feature).collect(),
         limits: Some(Limits {
             max_resources: Some(max_resources),
+            max_running_executions: EXECUTIONS,
+            max_output_bytes: config.output_limit,
             ..Default::default()
         }),
         isolation: isolation(runtime).to_owned(),
@@ -95,6 +106,19 @@ pub(crate) fn of(provider: &str, config: &Config, facts: &Facts) -> Capabilities
         sizes: Vec::new(),
         output_retention: None,
     }
+}
+
+/// How many sandboxes are made ahead.
+fn made_ahead(config: &Config) -> String {
+    let wishes = config.pool.of(&config.image);
+    let each: Vec<String> = wishes
+        .iter()
+        .map(|(image, number)| format!("{number} of {image}"))
+        .collect();
+    if each.is_empty() {
+        return String::new();
+    }
+    format!("made ahead: {}", each.join(", "))
 }
 
 /// What the runtime puts between two sandboxes, by the names that it is usually installed under.
@@ -149,13 +173,16 @@ mod tests {
             cpus: 2,
             ..Facts::default()
         };
-        let said = of("container", &Config::default(), &facts);
+        let said = of("container", &Config::default(), &facts, true);
         assert_eq!(said.isolation, "gvisor");
         assert_eq!(said.limits.unwrap().max_resources.unwrap().cpu_millis, 2000);
         let config = Config {
             runtime: "runc".into(),
             ..Config::default()
         };
-        assert_eq!(of("container", &config, &facts).isolation, "container");
+        assert_eq!(
+            of("container", &config, &facts, false).isolation,
+            "container"
+        );
     }
 }

@@ -5,10 +5,10 @@ use std::{
     path::PathBuf,
 };
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use sandgate_kit::KitArgs;
 
-use crate::Inputs;
+use crate::{Inputs, pool::Wishes, size};
 
 /// Where this provider listens unless told.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50062);
@@ -19,6 +19,29 @@ const SUBNETS: &str = "10.213.0.0/16";
 const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 const CPU_MILLIS: u64 = 1000;
 const PIDS: u64 = 256;
+const OUTPUT_LIMIT: u64 = 64 << 20;
+
+/// How runners are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// By a socket where that works, else by a bridge; found out with the first sandbox.
+    #[default]
+    Auto,
+    /// By a socket in a folder that this provider shares with the engine's host.
+    Socket,
+    /// By one kept-open exec.
+    Bridge,
+}
+
+/// Whether commands run in control groups of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Cgroup {
+    /// Where this provider may make them: the end of a process tree is certain then.
+    #[default]
+    Auto,
+    /// Never: starting a command after a pause is some milliseconds faster.
+    Off,
+}
 
 /// Everything that this provider can be told.
 #[derive(Clone, Debug)]
@@ -39,6 +62,17 @@ pub struct Config {
     pub cpu_millis: u64,
     /// Processes and threads of a sandbox that asks for none.
     pub pids: u64,
+    /// Folder for what must survive, shared with the engine where both are on one host; none:
+    /// runners are reached by a bridge.
+    pub data_dir: Option<PathBuf>,
+    /// How runners are reached.
+    pub transport: Transport,
+    /// Whether commands run in control groups of their own.
+    pub cgroup: Cgroup,
+    /// Output kept of one channel of one execution, bytes; of all of a sandbox four times that.
+    pub output_limit: u64,
+    /// Sandboxes made ahead.
+    pub pool: Wishes,
 }
 
 impl Default for Config {
@@ -52,6 +86,11 @@ impl Default for Config {
             memory_bytes: MEMORY_BYTES,
             cpu_millis: CPU_MILLIS,
             pids: PIDS,
+            data_dir: None,
+            transport: Transport::Auto,
+            cgroup: Cgroup::Auto,
+            output_limit: OUTPUT_LIMIT,
+            pool: Wishes::default(),
         }
     }
 }
@@ -104,6 +143,41 @@ pub struct ContainerArgs {
     /// Processes of a sandbox that asks for none
     #[arg(long, env = "SANDGATE_CONTAINER_PIDS", default_value_t = PIDS, value_name = "COUNT")]
     pub pids: u64,
+    /// Folder for what must survive, seen by the engine under the same path [default: $XDG_STATE_HOME/sandgate or ~/.local/state/sandgate]
+    #[arg(long, env = "SANDGATE_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// How runners are reached; auto tries the socket with the first sandbox
+    #[arg(
+        long,
+        env = "SANDGATE_CONTAINER_TRANSPORT",
+        value_enum,
+        default_value_t,
+        value_name = "WAY"
+    )]
+    pub transport: Transport,
+    /// Whether commands run in control groups of their own, where that is possible
+    #[arg(
+        long,
+        env = "SANDGATE_CONTAINER_CGROUP",
+        value_enum,
+        default_value_t,
+        value_name = "WHEN"
+    )]
+    pub cgroup: Cgroup,
+    /// Output kept of a channel, in bytes or as in 64MiB; of a whole sandbox four times that
+    #[arg(long, env = "SANDGATE_OUTPUT_LIMIT", default_value_t = OUTPUT_LIMIT, value_parser = size::output_limit, value_name = "SIZE")]
+    pub output_limit: u64,
+    /// Sandboxes made ahead: a number of the default image, or IMAGE=NUMBER,...; none unless given
+    #[arg(
+        long,
+        env = "SANDGATE_CONTAINER_POOL",
+        default_value = "",
+        value_name = "POOL"
+    )]
+    pub pool: Wishes,
+    /// Where the data folder is by default
+    #[arg(long, env = "XDG_STATE_HOME", hide = true)]
+    pub state_home: Option<PathBuf>,
     /// The docker CLI's own variables
     #[command(flatten)]
     pub cli: DockerCliArgs,
@@ -144,7 +218,21 @@ impl ContainerArgs {
             memory_bytes: self.memory_bytes,
             cpu_millis: self.cpu_millis,
             pids: self.pids,
+            data_dir: self.data_dir(),
+            transport: self.transport,
+            cgroup: self.cgroup,
+            output_limit: self.output_limit,
+            pool: self.pool.clone(),
         }
+    }
+
+    fn data_dir(&self) -> Option<PathBuf> {
+        let set = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
+        let home = set(&self.cli.docker_home).map(|home| home.join(".local/state"));
+        let state = set(&self.state_home).or(home);
+        self.data_dir
+            .clone()
+            .or_else(|| state.map(|state| state.join("sandgate")))
     }
 }
 

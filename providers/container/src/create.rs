@@ -1,17 +1,82 @@
-//! Makes a sandbox, or finds the one that is there, and has it running and fit for work.
+//! Makes a sandbox, or finds the one that is there.
 
-use bollard::{
-    Docker,
-    models::{ContainerInspectResponse, ContainerStateStatusEnum as Status},
-    query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions},
-};
+use bollard::{Docker, query_parameters::CreateContainerOptionsBuilder};
 use sandgate_kit::{CallContext, Instance, Kind, Network, ProviderError, Spec};
 use sandgate_proto::Outcome;
+use tokio::task::spawn_blocking;
 
 use crate::{
-    Container, body::Plan, call, container::status, fault::Fault, find, image, network, ready,
-    remove,
+    Container,
+    body::Plan,
+    call,
+    fault::Fault,
+    find::{self, Found},
+    names::Labels,
+    network,
+    ready::NotReady,
+    remove, runner, start,
+    start::Visit,
+    way::{Choice, Way},
 };
+
+/// What the engine says of a folder that it cannot see.
+const UNSEEN: &[&str] = &["bind source path", "invalid mount config", "mounts denied"];
+
+/// Why a sandbox could not be made.
+pub(crate) enum Failed {
+    /// The engine does not share our host; a bridge may lead to it.
+    NotShared(String),
+    Other(ProviderError),
+}
+
+impl From<ProviderError> for Failed {
+    fn from(error: ProviderError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Other(fault.into())
+    }
+}
+
+impl From<NotReady> for Failed {
+    fn from(error: NotReady) -> Self {
+        match error {
+            NotReady::Silent(why) => Self::NotShared(why),
+            NotReady::Failed(error) => Self::Other(error),
+        }
+    }
+}
+
+impl From<Failed> for ProviderError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::NotShared(why) => Self::new(
+                Kind::Unavailable(Outcome::Ambiguous),
+                "the runner in the sandbox does not answer: try again; if the Docker Engine runs on another host, leave SANDGATE_CONTAINER_TRANSPORT at auto",
+            )
+            .caused_by(why),
+            Failed::Other(error) => error,
+        }
+    }
+}
+
+/// One call of create.
+struct Attempt<'a> {
+    docker: &'a Docker,
+    context: &'a CallContext,
+    id: String,
+    choice: Choice,
+}
+
+impl Attempt<'_> {
+    /// Name of the folder on the host that this call makes for its container.
+    fn slot(&self, name: &str) -> String {
+        format!("{name}.{}", &self.id[..8])
+    }
+}
 
 impl Container {
     /// Makes the sandbox of the context unless it is there. What a failure leaves is taken down.
@@ -21,138 +86,212 @@ impl Container {
         spec: &Spec,
     ) -> Result<Instance, ProviderError> {
         let docker = self.engine.docker().await?;
-        let plan = Plan::new(&self.config, self.engine.facts().await?.as_ref(), spec)?;
-        let marks = self.marks(context);
-        if let Some(found) = find::by_label(&docker, &marks).await? {
-            return self.bring_up(&docker, context, &id_of(found)).await;
+        let facts = self.engine.facts().await?;
+        let mut plan = Plan::new(&self.config, &facts, spec)?;
+        let (marks, prefix) = (self.marks(context), &self.config.name_prefix);
+        let (found, people) = tokio::join!(
+            find::existing(&docker, &self.owners, &marks),
+            self.images.people(&docker, prefix, plan.image()),
+        );
+        if let Some(found) = found? {
+            let id = found.id();
+            let visit = Visit::again(&id);
+            return Ok(self.bring_up(&docker, context, visit).await?);
         }
-        image::ensure(&docker, plan.image()).await?;
-        let attempt = uuid::Uuid::new_v4().to_string();
-        let made = self.make(&docker, context, &attempt, plan, spec).await;
-        if made.is_err()
-            && let Err(error) = remove::everything(&docker, &marks.attempt_filter(&attempt)).await
-        {
-            tracing::warn!(%error, sandbox_id = context.sandbox_id, "a failed create could not be taken down; deleting the sandbox will");
+        let people = people?;
+        plan.settle(&people)?;
+        let pooled = self.take_ahead(&docker, context, spec, &plan, &people.image);
+        if let Some(made) = Box::pin(pooled).await? {
+            return Ok(made);
+        }
+        let choice = self.ways.choose(&facts.id);
+        let made = self.attempt(&docker, context, spec, &plan, choice).await;
+        match (made, choice) {
+            (Err(Failed::NotShared(why)), Choice::TrySocket) => {
+                tracing::info!(
+                    why,
+                    "the engine's host is not ours; runners are reached by a bridge"
+                );
+                self.ways.learn(&facts.id, false);
+                let bridge = Choice::Bridge;
+                Ok(self.attempt(&docker, context, spec, &plan, bridge).await?)
+            }
+            (Ok(made), Choice::TrySocket) => {
+                self.ways.learn(&facts.id, true);
+                Ok(made)
+            }
+            (made, _) => Ok(made?),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        docker: &Docker,
+        context: &CallContext,
+        spec: &Spec,
+        plan: &Plan,
+        choice: Choice,
+    ) -> Result<Instance, Failed> {
+        let attempt = Attempt {
+            docker,
+            context,
+            id: uuid::Uuid::new_v4().to_string(),
+            choice,
+        };
+        let made = self.make(&attempt, plan.clone(), spec).await;
+        if made.is_err() {
+            let marks = self.marks(context);
+            let taken = remove::everything(docker, &marks.attempt_filter(&attempt.id)).await;
+            if let Err(error) = taken {
+                tracing::warn!(%error, sandbox_id = context.sandbox_id, "a failed create could not be taken down; deleting the sandbox will");
+            } else {
+                self.remove_slot(attempt.slot(&marks.container())).await;
+            }
         }
         made
     }
 
-    /// Network and container, made by the call `attempt`.
+    /// Network and container.
     async fn make(
         &self,
-        docker: &Docker,
-        context: &CallContext,
-        attempt: &str,
+        attempt: &Attempt<'_>,
         plan: Plan,
         spec: &Spec,
-    ) -> Result<Instance, ProviderError> {
+    ) -> Result<Instance, Failed> {
+        let (docker, context) = (attempt.docker, attempt.context);
         let marks = self.marks(context);
-        let labels = marks.labels(attempt, &spec.labels);
+        let name = marks.container();
+        let labels = marks.labels(&attempt.id, &spec.labels);
         let network = match spec.network {
             Network::None => "none".to_owned(),
             Network::Full => network::shared(docker).await?,
             Network::Private | Network::Unspecified => {
-                network::create(docker, &marks, &labels, self.pool).await?
+                let wanted = network::Wanted {
+                    name: marks.network(),
+                    seed: attempt.id.clone(),
+                    labels: &labels,
+                };
+                let own = |labels: &Labels| marks.own(labels);
+                network::create(docker, wanted, self.subnets, own).await?
             }
         };
-        let options = CreateContainerOptionsBuilder::new()
-            .name(&marks.container())
-            .build();
-        let body = plan.body(labels, &network);
-        let made = docker.create_container(Some(options), body);
-        let id = match call::CREATE_CONTAINER.run(made).await {
-            Ok(made) => made.id,
+        let way = self.make_way(attempt.slot(&name), attempt.choice).await?;
+        let sandbox = Some((context.sandbox_id.clone(), context.generation));
+        let made = self.create_container(docker, &name, &plan, labels, &network, &way, sandbox);
+        let id = match made.await? {
+            Ok(id) => id,
             Err(fault) if fault.status() == Some(409) => {
-                return self
-                    .somebody_was_first(docker, context, attempt, &network, fault)
-                    .await;
+                return self.somebody_was_first(attempt, &network, fault).await;
             }
-            Err(fault) => return Err(refused(fault)),
+            Err(fault) => return Err(unmade(attempt.choice, fault)),
         };
-        self.bring_up(docker, context, &id).await
+        let visit = Visit::first(&id, attempt.choice == Choice::TrySocket);
+        self.bring_up(docker, context, visit).await
+    }
+
+    /// Makes a container of which all but the labels and the name is said by the plan.
+    #[allow(clippy::too_many_arguments, reason = "all that a container is made of")]
+    pub(crate) async fn create_container(
+        &self,
+        docker: &Docker,
+        name: &str,
+        plan: &Plan,
+        labels: Labels,
+        network: &str,
+        way: &Way,
+        sandbox: Option<(String, u64)>,
+    ) -> Result<Result<String, Fault>, ProviderError> {
+        let mut settings = plan.settings(sandbox);
+        settings.secret = *way == Way::Bridge;
+        settings.cgroup = matches!(way, Way::Socket { cgroup, .. } if cgroup.is_some());
+        let arguments = runner::arguments(&self.config, &settings);
+        let mounts = self.mounts(way).await?;
+        let body = plan.clone().body(labels, network, arguments, mounts);
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        let made = docker.create_container(Some(options), body);
+        Ok(call::CREATE_CONTAINER.run(made).await.map(|made| made.id))
     }
 
     /// The name is taken: by another call for the same sandbox, or by a stranger.
     async fn somebody_was_first(
         &self,
-        docker: &Docker,
-        context: &CallContext,
-        attempt: &str,
+        attempt: &Attempt<'_>,
         network: &str,
         fault: Fault,
-    ) -> Result<Instance, ProviderError> {
+    ) -> Result<Instance, Failed> {
+        let (docker, context) = (attempt.docker, attempt.context);
         let marks = self.marks(context);
         let name = marks.container();
         let found = find::named(docker, &name).await?;
-        let Some(found) = found.filter(|found| find::owned(&marks, found)) else {
+        let found = found.map(|found| Found::new(&self.owners, &marks, found));
+        let Some(found) = found.filter(|found| marks.own(&found.labels)) else {
             let message = format!(
                 "a container named {name} is there already and is not this sandbox's; remove it with `docker rm {name}`, or delete the sandbox that has it"
             );
-            return Err(fault.told(Kind::Rejected, message));
+            return Err(fault.told(Kind::Rejected, message).into());
         };
-        let host = found.host_config.as_ref();
+        self.remove_slot(attempt.slot(&name)).await;
+        let host = found.container.host_config.as_ref();
         // The other call may have taken the network that this one made.
         if host.and_then(|host| host.network_mode.as_deref()) != Some(network) {
-            remove::everything(docker, &marks.attempt_filter(attempt)).await?;
+            remove::everything(docker, &marks.attempt_filter(&attempt.id)).await?;
         }
-        self.bring_up(docker, context, &id_of(found)).await
+        let id = found.id();
+        let visit = Visit::again(&id);
+        self.bring_up(docker, context, visit).await
     }
 
-    /// Starts a container if need be, and makes it fit for work.
-    pub(crate) async fn bring_up(
+    /// Makes on the host what a container is to have mounted.
+    pub(crate) async fn make_way(
         &self,
-        docker: &Docker,
-        context: &CallContext,
-        id: &str,
-    ) -> Result<Instance, ProviderError> {
-        let found = find::inspect(docker, id).await?;
-        if found.as_ref().and_then(status) == Some(Status::PAUSED) {
-            call::START_CONTAINER
-                .run(docker.unpause_container(id))
-                .await?;
+        slot: String,
+        choice: Choice,
+    ) -> Result<Way, ProviderError> {
+        if choice == Choice::Bridge {
+            return Ok(Way::Bridge);
         }
-        let start = docker.start_container(id, None::<StartContainerOptions>);
-        call::START_CONTAINER.run(start).await.map_err(refused)?;
-        let container = find::inspect(docker, id).await?.ok_or_else(find::gone)?;
-        let kept = ready::make(docker, &container).await?;
-        self.instance(context, &container, &kept).await
+        let (ways, facts) = (self.ways.clone(), self.engine.facts().await?);
+        let made = spawn_blocking(move || ways.make(&slot, &facts.id)).await;
+        made.map_err(std::io::Error::from)
+            .flatten()
+            .map_err(no_folder)
+    }
+
+    /// What is mounted into a container, the runner among it.
+    pub(crate) async fn mounts(
+        &self,
+        way: &Way,
+    ) -> Result<Vec<bollard::models::Mount>, ProviderError> {
+        let ways = self.ways.clone();
+        let runner = spawn_blocking(move || ways.host.as_ref().map(|host| host.runner()));
+        let runner = runner.await.map_err(std::io::Error::from);
+        let runner = runner.and_then(Option::transpose).map_err(no_folder)?;
+        Ok(runner.map_or_else(Vec::new, |runner| way.mounts(&runner)))
+    }
+
+    /// Removes what is a container's on the host. What stays is removed by the next start.
+    pub(crate) async fn remove_slot(&self, slot: String) {
+        let ways = self.ways.clone();
+        let removed = spawn_blocking(move || ways.remove(&slot).map_err(|error| (slot, error)));
+        if let Ok(Err((slot, error))) = removed.await {
+            tracing::warn!(%error, slot, "what a container had on the host is left");
+        }
     }
 }
 
-fn id_of(container: ContainerInspectResponse) -> String {
-    container.id.unwrap_or_default()
+pub(crate) fn no_folder(error: std::io::Error) -> ProviderError {
+    let message = "the folder of the sandbox cannot be made on the host: check SANDGATE_DATA_DIR, its space and its owner";
+    ProviderError::new(Kind::Internal, message).caused_by(error)
 }
 
-/// What the engine says of a container that it cannot make or start.
-fn refused(fault: Fault) -> ProviderError {
-    if fault.says(&["runtime name", "unknown runtime"]) {
-        let message =
-            "the engine has no such runtime; choose one of `docker info`, or install it there";
-        return fault.told(Kind::InvalidField("spec.runtime"), message);
+/// Why a container could not be made.
+pub(crate) fn unmade(choice: Choice, fault: Fault) -> Failed {
+    if !fault.says(UNSEEN) {
+        return start::refused(fault).into();
     }
-    if fault.says(&[
-        "unable to find user",
-        "unable to find group",
-        "no matching entries in",
-    ]) {
-        return fault.told(
-            Kind::InvalidField("spec.user"),
-            "the image has no such user or group",
-        );
+    if choice == Choice::TrySocket {
+        return Failed::NotShared(fault.to_string());
     }
-    if fault.says(&["executable file not found", "no such file or directory"]) {
-        return fault.told(Kind::InvalidField("spec.image"), ready::UNFIT);
-    }
-    if fault.says(&["range of cpus", "minimum memory", "memory limit"]) {
-        return fault.told(
-            Kind::InvalidField("spec.resources"),
-            "the engine cannot give that much or that little",
-        );
-    }
-    if fault.is_gone() {
-        // The image or the network went between two calls.
-        let message = "what the sandbox is made of was removed meanwhile; try again";
-        return fault.told(Kind::Unavailable(Outcome::Rejected), message);
-    }
-    fault.into()
+    let message = "the Docker Engine cannot see this provider's data folder: give one that both see under the same path as SANDGATE_DATA_DIR, or SANDGATE_CONTAINER_TRANSPORT=bridge";
+    Failed::Other(fault.told(Kind::Rejected, message))
 }

@@ -13,43 +13,89 @@ use tokio::time::sleep;
 use crate::{
     call,
     fault::Fault,
-    names::{Filters, Marks},
+    names::{Filters, Labels, Marks, label},
+    owners::Owners,
 };
 
 /// Looks at a name that is taken, and the time between two: 5 s, since unpacking an image counts.
 const LOOKS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The sandbox's container, by its id where that is known, else by its labels.
+/// A container, and whose it is.
+pub(crate) struct Found {
+    pub(crate) container: ContainerInspectResponse,
+    /// Its own labels; of one that was made ahead, what its owner's file says.
+    pub(crate) labels: Labels,
+}
+
+impl Found {
+    pub(crate) fn new(
+        owners: &Owners,
+        marks: &Marks<'_>,
+        container: ContainerInspectResponse,
+    ) -> Self {
+        let config = container.config.as_ref();
+        let own = config.and_then(|config| config.labels.clone());
+        let mut labels = own.unwrap_or_default();
+        if !marks.value(&labels, label::POOL).is_empty() {
+            let name = container.name.as_deref().unwrap_or_default();
+            let owner = owners.read(name.trim_start_matches('/'));
+            labels = owner
+                .filter(|owner| Some(&owner.container) == container.id.as_ref())
+                .map(|owner| owner.labels)
+                .unwrap_or_default();
+        }
+        Self { container, labels }
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.container.id.clone().unwrap_or_default()
+    }
+}
+
+/// The sandbox's container, by its id where that is known, else by what is known of its owner.
 ///
 /// # Errors
 /// `SandboxGone` where there is none, and, in the same words, where it is not the context's.
 pub(crate) async fn container(
     docker: &Docker,
+    owners: &Owners,
     marks: &Marks<'_>,
     id: &str,
-) -> Result<ContainerInspectResponse, ProviderError> {
+) -> Result<Found, ProviderError> {
     let found = match id {
-        "" => by_label(docker, marks).await?,
+        "" => existing(docker, owners, marks).await?,
         // The id becomes part of a URL.
-        id if id.bytes().all(|byte| byte.is_ascii_hexdigit()) => inspect(docker, id).await?,
+        id if id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            let found = inspect(docker, id).await?;
+            found.map(|found| Found::new(owners, marks, found))
+        }
         _ => None,
     };
     found
-        .filter(|container| owned(marks, container))
+        .filter(|found| marks.own(&found.labels))
         .ok_or_else(gone)
 }
 
-/// The sandbox's container if it has one, by its labels.
-pub(crate) async fn by_label(
+/// The sandbox's container if it has one.
+pub(crate) async fn existing(
     docker: &Docker,
+    owners: &Owners,
     marks: &Marks<'_>,
-) -> Result<Option<ContainerInspectResponse>, Fault> {
-    let found = listed(docker, &marks.sandbox_filter()).await?;
-    match found.into_iter().find_map(|container| container.id) {
-        Some(id) => inspect(docker, &id).await,
-        None => Ok(None),
-    }
+) -> Result<Option<Found>, Fault> {
+    let listed = listed(docker, &marks.sandbox_filter()).await?;
+    let labelled = listed.into_iter().find_map(|container| container.id);
+    let id = labelled.or_else(|| {
+        let all = owners.all().into_iter();
+        let mut own = all.filter(|(_, owner)| marks.own(&owner.labels));
+        own.next().map(|(_, owner)| owner.container)
+    });
+    let found = match id {
+        Some(id) => inspect(docker, &id).await?,
+        None => None,
+    };
+    let found = found.map(|found| Found::new(owners, marks, found));
+    Ok(found.filter(|found| marks.own(&found.labels)))
 }
 
 /// Every container that the filters find, running or not.
@@ -93,15 +139,6 @@ pub(crate) async fn named(
         sleep(PAUSE).await;
     }
     Ok(None)
-}
-
-/// Whether a container is the sandbox of the context.
-pub(crate) fn owned(marks: &Marks<'_>, container: &ContainerInspectResponse) -> bool {
-    let labels = container
-        .config
-        .as_ref()
-        .and_then(|config| config.labels.as_ref());
-    labels.is_some_and(|labels| marks.own(labels))
 }
 
 /// The answer about a sandbox that is gone or somebody else's.

@@ -1,8 +1,9 @@
-//! Has the image of a new sandbox on the engine before the sandbox is made.
+//! Has the image of a new sandbox on the engine before the sandbox is made, and tells what it says
+//! of itself.
 
 use std::time::Duration;
 
-use bollard::{Docker, query_parameters::CreateImageOptionsBuilder};
+use bollard::{Docker, models::ImageInspect, query_parameters::CreateImageOptionsBuilder};
 use sandgate_kit::{Kind, ProviderError};
 use sandgate_proto::Outcome;
 use tokio::time::timeout;
@@ -15,13 +16,42 @@ const WHOLE_PULL: Duration = Duration::from_secs(12 * 60);
 const ABSENT: &str = "the registry has no such image, or keeps it private: check the name, or load the image into the engine with `docker pull` or `docker load`";
 const UNREACHABLE: &str = "the engine does not have the image and cannot reach its registry: try again, or load the image with `docker load`";
 
+/// What an image says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// Its digest: another one for other contents.
+    pub(crate) id: String,
+    /// Its own user; empty: root.
+    pub(crate) user: String,
+    /// HOME in its environment.
+    pub(crate) home: Option<String>,
+}
+
+impl From<ImageInspect> for Image {
+    fn from(found: ImageInspect) -> Self {
+        let config = found.config.unwrap_or_default();
+        let home = |pair: &String| pair.strip_prefix("HOME=").map(str::to_owned);
+        Self {
+            id: found.id.unwrap_or_default(),
+            user: config.user.unwrap_or_default(),
+            home: config.env.unwrap_or_default().iter().find_map(home),
+        }
+    }
+}
+
 /// Pulls the image unless the engine has it.
-pub(crate) async fn ensure(docker: &Docker, image: &str) -> Result<(), ProviderError> {
+pub(crate) async fn ensure(docker: &Docker, image: &str) -> Result<Image, ProviderError> {
     match call::INSPECT.run(docker.inspect_image(image)).await {
-        Ok(_) => return Ok(()),
+        Ok(found) => return Ok(found.into()),
         Err(fault) if fault.is_gone() => {}
         Err(fault) => return Err(told(fault)),
     }
+    pull(docker, image).await?;
+    let found = call::INSPECT.run(docker.inspect_image(image)).await;
+    Ok(found.map_err(told)?.into())
+}
+
+async fn pull(docker: &Docker, image: &str) -> Result<(), ProviderError> {
     tracing::info!(image, "pulling");
     let options = CreateImageOptionsBuilder::new()
         .from_image(&tagged(image))

@@ -1,9 +1,12 @@
 //! A container as the kit wants to see it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as Status, ContainerSummary,
+    ContainerState, ContainerStateStatusEnum as Status, ContainerSummary,
     ContainerSummaryStateEnum as Listed,
 };
 use bytes::Bytes;
@@ -11,17 +14,31 @@ use sandgate_kit::Instance;
 use sandgate_proto::v1::SandboxState;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Labels, Marks, label};
+use crate::{
+    find::Found,
+    names::{Labels, Marks, label},
+};
 
 /// Longest home that is remembered, bytes; a state has room for 4 KiB.
 const MAX_HOME: usize = 1024;
 
 /// What the gateway keeps for this provider: what inspecting a container does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     /// Home of the sandbox's user; empty if not known.
     #[serde(default)]
     pub(crate) home: String,
+    /// What callers through a bridge show the runner; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) secret: String,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Kept {
@@ -31,10 +48,11 @@ impl Kept {
     }
 
     fn write(&self) -> Bytes {
-        if self.home.len() > MAX_HOME {
-            return Bytes::new();
+        let mut kept = self.clone();
+        if kept.home.len() > MAX_HOME {
+            kept.home.clear();
         }
-        serde_json::to_vec(self)
+        serde_json::to_vec(&kept)
             .map(Bytes::from)
             .unwrap_or_default()
     }
@@ -44,14 +62,11 @@ impl Kept {
 pub(crate) fn inspected(
     marks: &Marks<'_>,
     engine_id: &str,
-    container: &ContainerInspectResponse,
+    found: &Found,
     kept: &Kept,
 ) -> Instance {
-    let none = Labels::new();
+    let Found { container, labels } = found;
     let config = container.config.as_ref();
-    let labels = config
-        .and_then(|config| config.labels.as_ref())
-        .unwrap_or(&none);
     let state = container.state.clone().unwrap_or_default();
     let workdir = config.and_then(|config| config.working_dir.clone());
     Instance {
@@ -66,10 +81,13 @@ pub(crate) fn inspected(
     }
 }
 
-/// One container of a listing, which tells less.
-pub(crate) fn listed(marks: &Marks<'_>, engine_id: &str, container: &ContainerSummary) -> Instance {
-    let none = Labels::new();
-    let labels = container.labels.as_ref().unwrap_or(&none);
+/// One container of a listing, which tells less; `labels` say whose it is.
+pub(crate) fn listed(
+    marks: &Marks<'_>,
+    engine_id: &str,
+    container: &ContainerSummary,
+    labels: &Labels,
+) -> Instance {
     let created = container
         .created
         .and_then(|seconds| u64::try_from(seconds).ok());
@@ -169,18 +187,16 @@ mod tests {
 
     #[test]
     fn a_state_is_small_and_read_again() {
-        let kept = Kept {
+        let mut kept = Kept {
             home: "/root".into(),
+            secret: "hush".into(),
         };
         assert_eq!(Kept::read(&kept.write()), kept);
         assert_eq!(Kept::read(b"\0"), Kept::default());
-        assert!(
-            Kept {
-                home: "x".repeat(9999)
-            }
-            .write()
-            .is_empty()
-        );
+        assert!(!format!("{kept:?}").contains("hush"));
+        kept.home = "x".repeat(9999);
+        let read = Kept::read(&kept.write());
+        assert_eq!((read.home.as_str(), read.secret.as_str()), ("", "hush"));
     }
 
     #[test]

@@ -1,27 +1,45 @@
 //! Sandboxes as containers of a Docker Engine.
 //!
-//! Nothing is kept here: a sandbox is found again by the labels of its container and of its
-//! network. [`Container`] is the provider; [`Config`] says which engine and with what defaults.
+//! A sandbox is found again by the labels of its container and of its network. Its PID 1 is the
+//! runner, which runs all commands. [`Container`] is the provider; [`Config`] says which engine and
+//! with what defaults.
 
+mod archive;
 mod body;
 mod call;
 mod capabilities;
+mod cgroup;
 mod config;
 mod container;
 mod create;
+mod delete;
 mod detect;
 mod engine;
-mod exec;
 mod fault;
 mod find;
+mod greet;
+mod host;
 mod image;
+mod images;
 mod instance;
+mod link;
 mod names;
 mod network;
+mod owners;
+mod people;
+mod pool;
 mod ready;
 mod remove;
+mod runner;
+mod secret;
+mod size;
+mod start;
 mod subnet;
+mod sweep;
+mod way;
 
-pub use config::{Args, Config, ContainerArgs, DEFAULT_LISTEN};
+pub use config::{Args, Cgroup, Config, ContainerArgs, DEFAULT_LISTEN, Transport};
 pub use container::Container;
 pub use detect::Inputs;
+pub use link::{Link, bridge::Bridge};
+pub use pool::Wishes;

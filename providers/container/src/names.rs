@@ -33,6 +33,10 @@ pub(crate) mod label {
     pub(crate) const GENERATION: &str = "generation";
     /// One call of create; what it made is found by this if it has to be taken down again.
     pub(crate) const ATTEMPT: &str = "attempt";
+    /// Made ahead by the provider with this id; whose it is then is said elsewhere.
+    pub(crate) const POOL: &str = "pool";
+    /// Made to look into an image.
+    pub(crate) const LOOK: &str = "look";
 }
 
 impl<'a> Marks<'a> {
@@ -110,6 +114,18 @@ impl<'a> Marks<'a> {
         self.filter(pairs)
     }
 
+    /// Whether [`Self::list_filter`] would find something with these labels.
+    pub(crate) fn lists(&self, labels: &Labels) -> bool {
+        let owner = &self.context.owner;
+        let is = |name, value: &str| {
+            labels
+                .get(&self.key(name))
+                .is_some_and(|found| found == value)
+        };
+        is(label::GATEWAY, &owner.gateway_id)
+            && (owner.session_id.is_empty() || is(label::SESSION, &owner.session_id))
+    }
+
     /// Finds what one call of create made.
     pub(crate) fn attempt_filter(&self, attempt: &str) -> Filters {
         self.filter(vec![self.pair(label::ATTEMPT, attempt)])
@@ -156,6 +172,33 @@ impl<'a> Marks<'a> {
         pairs.push(format!("managed-by={}", self.prefix));
         HashMap::from([("label".to_owned(), pairs)])
     }
+}
+
+/// The label of a container that is made to look into an image.
+pub(crate) fn look(prefix: &str) -> (String, String) {
+    (format!("{prefix}.{}", label::LOOK), "1".to_owned())
+}
+
+/// Labels of what is made ahead by the provider `id`.
+pub(crate) fn pool(prefix: &str, id: &str) -> Labels {
+    Labels::from([
+        (format!("{prefix}.{}", label::POOL), id.to_owned()),
+        ("managed-by".to_owned(), prefix.to_owned()),
+    ])
+}
+
+/// Finds all containers that providers with this prefix made for sandboxes.
+pub(crate) fn managed(prefix: &str) -> Filters {
+    Filters::from([("label".to_owned(), vec![format!("managed-by={prefix}")])])
+}
+
+/// Finds all that has a label, of any value unless one is given.
+pub(crate) fn labelled(prefix: &str, name: &str, value: Option<&str>) -> Filters {
+    let label = match value {
+        Some(value) => format!("{prefix}.{name}={value}"),
+        None => format!("{prefix}.{name}"),
+    };
+    Filters::from([("label".to_owned(), vec![label])])
 }
 
 /// Whether a text can begin the engine's names and labels.

@@ -3,14 +3,14 @@
 use bollard::{
     Docker,
     models::{Ipam, IpamConfig, Network, NetworkCreateRequest},
-    query_parameters::{InspectNetworkOptions, ListNetworksOptions},
+    query_parameters::{InspectNetworkOptions, ListNetworksOptions, ListNetworksOptionsBuilder},
 };
 use sandgate_kit::{Kind, ProviderError};
 
 use crate::{
     call,
     fault::Fault,
-    names::{Labels, Marks},
+    names::{Filters, Labels},
     subnet::{Pool, Subnet},
 };
 
@@ -19,14 +19,23 @@ const TRIES: usize = 16;
 /// What every engine calls its default network.
 const SHARED: &str = "bridge";
 
+/// A network to make.
+pub(crate) struct Wanted<'a> {
+    pub(crate) name: String,
+    /// Which subnets are tried first.
+    pub(crate) seed: String,
+    pub(crate) labels: &'a Labels,
+}
+
 /// Makes the network, or takes the one that an earlier try for this sandbox left, and gives its id.
+/// `own` knows that one by its labels.
 pub(crate) async fn create(
     docker: &Docker,
-    marks: &Marks<'_>,
-    labels: &Labels,
+    wanted: Wanted<'_>,
     pool: Pool,
+    own: impl Fn(&Labels) -> bool,
 ) -> Result<String, ProviderError> {
-    let name = marks.network();
+    let Wanted { name, seed, labels } = wanted;
     let all = call::LIST
         .run(docker.list_networks(None::<ListNetworksOptions>))
         .await?;
@@ -35,12 +44,11 @@ pub(crate) async fn create(
         .find(|network| network.name.as_ref() == Some(&name))
     {
         return match (&same.labels, &same.id) {
-            (Some(labels), Some(id)) if marks.own(labels) => Ok(id.clone()),
+            (Some(labels), Some(id)) if own(labels) => Ok(id.clone()),
             _ => Err(taken(&name)),
         };
     }
-    let attempt = marks.value(labels, crate::names::label::ATTEMPT);
-    for subnet in pool.free(&attempt, subnets(&all)).take(TRIES) {
+    for subnet in pool.free(&seed, subnets(&all)).take(TRIES) {
         let request = request(&name, labels, subnet);
         match call::CREATE_NETWORK
             .run(docker.create_network(request))
@@ -58,6 +66,16 @@ pub(crate) async fn create(
         Kind::Rejected,
         "no subnet is free for the sandbox's network: delete sandboxes, or give a larger SANDGATE_CONTAINER_SUBNETS",
     ))
+}
+
+/// Ids of the networks that the filters find.
+pub(crate) async fn listed(docker: &Docker, filters: &Filters) -> Result<Vec<String>, Fault> {
+    let options = ListNetworksOptionsBuilder::new().filters(filters).build();
+    let networks = call::LIST.run(docker.list_networks(Some(options))).await?;
+    Ok(networks
+        .into_iter()
+        .filter_map(|network| network.id)
+        .collect())
 }
 
 /// The engine's default bridge, which an engine may be set up to have not: it would give the

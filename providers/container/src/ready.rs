@@ -1,216 +1,229 @@
-//! Makes a started container fit for work: its working folder is there and its user may write to it.
+//! Makes a container fit for work: before its start its working folder and the runner are put
+//! there, and after it the runner has to answer.
 
 use std::{ffi::OsStr, path::Path, time::Duration};
 
 use bollard::{
-    Docker, body_full, models::ContainerInspectResponse,
-    query_parameters::UploadToContainerOptionsBuilder,
+    Docker, body_full,
+    models::{ContainerInspectResponse, ContainerStateStatusEnum as Status},
+    query_parameters::{LogsOptionsBuilder, UploadToContainerOptionsBuilder},
 };
-use bytes::Bytes;
-use sandgate_kit::{Command, Event, Kind, Outcome, Process as _, ProviderError};
-use sandgate_proto::Outcome as Sent;
-use tokio::time::timeout;
+use futures::StreamExt as _;
+use sandgate_kit::{Kind, ProviderError};
+use sandgate_proto::Outcome;
+use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{call, exec, instance::Kept};
+use crate::{
+    archive::{Archive, Entry, Rights},
+    call,
+    container::status,
+    fault::Fault,
+    find, greet, images,
+    link::{Link, bridge, socket},
+    people::Person,
+    runner,
+    way::Way,
+};
 
-/// One look takes a fraction of a second on an idle engine.
-const LIMIT: Duration = Duration::from_secs(30);
-/// Output of a look that is read, bytes.
-const MAX_OUTPUT: usize = 4096;
-/// Size of a tar block, and of the name in it, bytes.
-const BLOCK: usize = 512;
-const NAME: usize = 100;
+/// How long a runner may take to answer; it takes milliseconds on an idle machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks at a runner that does not answer: the first and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks at its container.
+const LOOK: Duration = Duration::from_millis(300);
+/// The head of an archive, with the longest name, bytes.
+const HEAD: usize = 16 * 1024;
+/// What a runner that ended has said, bytes.
+const SAID: usize = 4096;
+const ROOT: Rights = Rights {
+    uid: 0,
+    gid: 0,
+    mode: 0o700,
+};
 
-/// Said of an image that cannot be a sandbox.
-pub(crate) const UNFIT: &str =
-    "the image cannot be a sandbox: it needs /bin/sh and `tail`; choose another image";
-
-/// Tells whether the user may write to the folder, who the user is, and where its home is. Only
-/// builtins of a POSIX shell.
-const LOOK: &str = r#"
-writable=no uid= gid=
-while read -r key id rest; do
-  case $key in Uid:) uid=$id ;; Gid:) gid=$id ;; esac
-done < /proc/self/status
-cd -- "$1" 2>/dev/null && [ -w . ] && writable=yes
-printf '%s\n' "$writable" "$uid" "$gid" "$HOME"
-"#;
-
-/// What the look tells.
-#[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    writable: bool,
-    uid: u32,
-    gid: u32,
-    home: String,
+/// Why a runner does not answer.
+#[derive(Debug, Error)]
+pub(crate) enum NotReady {
+    /// Its container runs, but nobody can be reached there.
+    #[error("nobody answers: {0}")]
+    Silent(String),
+    /// All else.
+    #[error(transparent)]
+    Failed(#[from] ProviderError),
 }
 
-/// Prepares the working folder, and finds out what inspecting does not tell.
-pub(crate) async fn make(
+impl From<Fault> for NotReady {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault.into())
+    }
+}
+
+/// Puts the runner into a container that a bridge leads to, with the secret for its callers.
+pub(crate) async fn upload(docker: &Docker, id: &str, secret: &str) -> Result<(), ProviderError> {
+    let program = Rights {
+        mode: 0o555,
+        ..ROOT
+    };
+    let archive = Archive::default()
+        .add(
+            inside(runner::PROGRAM),
+            program,
+            Entry::File(sandgate_runner_bundle::RUNNER),
+        )
+        .and_then(|archive| archive.add(inside(runner::FOLDER), ROOT, Entry::Folder));
+    put_secret(docker, id, archive, secret).await
+}
+
+/// Takes away the secret that the runner has read by now.
+pub(crate) async fn forget_secret(docker: &Docker, id: &str) -> Result<(), ProviderError> {
+    put_secret(docker, id, Some(Archive::default()), "").await
+}
+
+async fn put_secret(
     docker: &Docker,
-    container: &ContainerInspectResponse,
-) -> Result<Kept, ProviderError> {
-    let config = container.config.as_ref();
-    let workdir = config
-        .and_then(|config| config.working_dir.as_deref())
-        .unwrap_or_default();
-    let mut seen = look(docker, container, workdir).await?;
-    if !seen.writable {
-        let id = container.id.as_deref().unwrap_or_default();
-        give(docker, id, workdir, &seen).await?;
-        seen = look(docker, container, workdir).await?;
-    }
-    if !seen.writable {
-        let message =
-            "the sandbox's user cannot write to this folder; choose another, or another spec.user";
-        return Err(ProviderError::new(
-            Kind::InvalidField("spec.workdir"),
-            message,
-        ));
-    }
-    Ok(Kept { home: seen.home })
+    id: &str,
+    archive: Option<Archive>,
+    secret: &str,
+) -> Result<(), ProviderError> {
+    let rights = Rights {
+        mode: 0o600,
+        ..ROOT
+    };
+    let file = Entry::File(secret.as_bytes());
+    let archive = archive.and_then(|archive| archive.add(inside(runner::SECRET), rights, file));
+    put(docker, id, "/", archive.unwrap_or_default()).await
 }
 
-/// Hands the folder to the user. The engine made it, and made it root's; `chown` inside is no way,
-/// since even root has no capabilities there once the container's own user is another.
-async fn give(docker: &Docker, id: &str, workdir: &str, seen: &Seen) -> Result<(), ProviderError> {
+/// A path as archives have it.
+fn inside(path: &str) -> &str {
+    path.trim_start_matches('/')
+}
+
+async fn put(docker: &Docker, id: &str, path: &str, archive: Archive) -> Result<(), ProviderError> {
+    let options = UploadToContainerOptionsBuilder::new().path(path).build();
+    let body = body_full(archive.finish().into());
+    Ok(call::UPLOAD
+        .run(docker.upload_to_container(id, Some(options), body))
+        .await?)
+}
+
+/// Hands the working folder to the user unless that one may write there. The engine made it, and
+/// made it root's.
+pub(crate) async fn give(
+    docker: &Docker,
+    id: &str,
+    workdir: &str,
+    person: &Person,
+) -> Result<(), ProviderError> {
+    let found = images::entry(docker, id, workdir, HEAD).await?;
+    if found.is_some_and(|found| found.is_folder && person.may_write(&found.rights)) {
+        return Ok(());
+    }
     let path = Path::new(workdir);
     let parts = path
         .parent()
         .and_then(Path::to_str)
         .zip(path.file_name().and_then(OsStr::to_str));
-    let Some((parent, archive)) =
-        parts.and_then(|(parent, name)| Some((parent, folder(name, seen)?)))
-    else {
+    let rights = Rights {
+        uid: person.uid,
+        gid: person.gid,
+        mode: 0o755,
+    };
+    let archive = parts.and_then(|(parent, name)| {
+        let archive = Archive::default().add(name, rights, Entry::Folder)?;
+        Some((parent, archive))
+    });
+    let Some((parent, archive)) = archive else {
         let message = "choose a folder below the root whose own name is at most 99 bytes";
         return Err(ProviderError::new(
             Kind::InvalidField("spec.workdir"),
             message,
         ));
     };
-    let options = UploadToContainerOptionsBuilder::new().path(parent).build();
-    let upload = docker.upload_to_container(id, Some(options), body_full(archive.into()));
-    Ok(call::UPLOAD.run(upload).await?)
+    put(docker, id, parent, archive).await
 }
 
-/// A tar archive of nothing but a folder and its owner.
-fn folder(name: &str, seen: &Seen) -> Option<Vec<u8>> {
-    if name.len() >= NAME {
-        return None;
-    }
-    let mut header = [0u8; BLOCK];
-    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
-    // Owners in base 256, as GNU tar writes large numbers: octal would end at two million.
-    let number = |id: u32| [[0x80, 0, 0, 0], id.to_be_bytes()].concat();
-    put(0, name.as_bytes());
-    put(NAME, b"0000755\0");
-    put(108, &number(seen.uid));
-    put(116, &number(seen.gid));
-    put(124, b"00000000000\0");
-    put(136, b"00000000000\0");
-    // The sum is made as if its own field were blank.
-    put(148, b"        ");
-    put(156, b"5");
-    put(257, b"ustar  \0");
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let mut archive = header.to_vec();
-    archive.resize(3 * BLOCK, 0);
-    Some(archive)
-}
-
-async fn look(
+/// Waits until the runner of a container that was started answers.
+pub(crate) async fn wait(
     docker: &Docker,
     container: &ContainerInspectResponse,
-    workdir: &str,
-) -> Result<Seen, ProviderError> {
-    let command = Command {
-        argv: ["/bin/sh", "-c", LOOK, "sh", workdir]
-            .map(str::to_owned)
-            .to_vec(),
-        cwd: "/".to_owned(),
-        env: Default::default(),
-        user: String::new(),
-        stdin: Bytes::new(),
-    };
-    let unfit = || ProviderError::new(Kind::InvalidField("spec.image"), UNFIT);
-    match timeout(LIMIT, output(docker, container, command)).await {
-        // It ended as soon as it was started: its main program is not there.
-        Ok(Err(error)) if *error.kind() == Kind::NotRunning => Err(unfit()),
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(output)) => output.as_deref().and_then(read).ok_or_else(unfit),
-        Err(_) => Err(ProviderError::new(
-            Kind::Unavailable(Sent::Ambiguous),
-            "the new sandbox does not answer; look at the load of the Docker Engine, then try again",
-        )),
-    }
-}
-
-/// Output of a command that succeeds.
-async fn output(
-    docker: &Docker,
-    container: &ContainerInspectResponse,
-    command: Command,
-) -> Result<Option<String>, ProviderError> {
-    let mut process = exec::start(docker, container, command).await?;
-    let mut output = Vec::new();
+    secret: &str,
+    patience: Duration,
+) -> Result<(), NotReady> {
+    let id = container.id.as_deref().unwrap_or_default();
+    let way = Way::of(container);
+    let (end, mut pause) = (Instant::now() + patience, FIRST_PAUSE);
+    let mut looked = Instant::now();
     loop {
-        match process.next().await {
-            Event::Output(_, data) if output.len() < MAX_OUTPUT => output.extend_from_slice(&data),
-            Event::Output(..) => {}
-            Event::Ended(Outcome::Exited(0)) => return Ok(String::from_utf8(output).ok()),
-            Event::Ended(_) => return Ok(None),
+        let why = match answers(docker, container, &way, secret).await {
+            Ok(()) => return Ok(()),
+            Err(why) => why,
+        };
+        if looked.elapsed() >= LOOK || Instant::now() >= end {
+            looked = Instant::now();
+            let found = find::inspect(docker, id).await?.ok_or_else(find::gone)?;
+            if status(&found) != Some(Status::RUNNING) {
+                return Err(ended(docker, id).await.into());
+            }
+        }
+        if Instant::now() >= end {
+            return Err(NotReady::Silent(why));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether the runner of a container answers now.
+pub(crate) async fn once(
+    docker: &Docker,
+    container: &ContainerInspectResponse,
+    secret: &str,
+) -> Result<(), String> {
+    answers(docker, container, &Way::of(container), secret).await
+}
+
+async fn answers(
+    docker: &Docker,
+    container: &ContainerInspectResponse,
+    way: &Way,
+    secret: &str,
+) -> Result<(), String> {
+    match way {
+        Way::Socket { folder, .. } => {
+            let found = socket::connect(folder, pid(container)).await;
+            found.map(drop).map_err(|error| error.to_string())
+        }
+        Way::Bridge => {
+            let id = container.id.as_deref().unwrap_or_default();
+            let bridge = bridge::open(docker, id).await;
+            let bridge = bridge.map_err(|error| error.to_string())?;
+            greet::greet(Link::Bridge(bridge), secret).await
         }
     }
 }
 
-fn read(output: &str) -> Option<Seen> {
-    let mut lines = output.splitn(4, '\n');
-    Some(Seen {
-        writable: lines.next()? == "yes",
-        uid: lines.next()?.parse().ok()?,
-        gid: lines.next()?.parse().ok()?,
-        home: lines.next()?.trim_end_matches('\n').to_owned(),
-    })
+/// The container's PID 1 as its host numbers it; 0: none.
+pub(crate) fn pid(container: &ContainerInspectResponse) -> i32 {
+    let pid = container.state.as_ref().and_then(|state| state.pid);
+    pid.and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_look_is_read() {
-        let seen = Seen {
-            writable: true,
-            uid: 1,
-            gid: 2,
-            home: "/home/a b".into(),
-        };
-        assert_eq!(read("yes\n1\n2\n/home/a b\n"), Some(seen));
-        assert_eq!(read("no\n0\n0\n\n").unwrap().home, "");
-        for text in ["", "yes\n", "yes\nx\n0\n/\n", "yes\n-1\n0\n/"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    /// The engine agrees: see the tests of other users in `tests/lifecycle.rs`.
-    #[test]
-    fn the_archive_holds_one_folder_and_its_owner() {
-        let seen = Seen {
-            writable: false,
-            uid: 1_000_680_000,
-            gid: 7,
-            home: String::new(),
-        };
-        let archive = folder("work", &seen).unwrap();
-        assert_eq!(archive.len(), 3 * BLOCK);
-        assert_eq!(&archive[..5], b"work\0");
-        assert_eq!(archive[108..116], [0x80, 0, 0, 0, 0x3b, 0xa5, 0x2a, 0x40]);
-        assert_eq!(archive[156], b'5');
-        let fields = archive[..148].iter().chain(&archive[156..BLOCK]);
-        let sum: u32 = fields.map(|byte| u32::from(*byte)).sum();
-        let said = std::str::from_utf8(&archive[148..154]).unwrap();
-        assert_eq!(u32::from_str_radix(said, 8).unwrap(), sum + 8 * 32);
-        assert_eq!(folder(&"x".repeat(100), &seen), None);
-    }
+/// The runner ended as soon as it was started. What it said goes into the log.
+async fn ended(docker: &Docker, id: &str) -> ProviderError {
+    let options = LogsOptionsBuilder::new()
+        .stdout(true)
+        .stderr(true)
+        .tail("5")
+        .build();
+    let lines = docker
+        .logs(id, Some(options))
+        .map(|line| line.map(bollard::container::LogOutput::into_bytes));
+    let said = timeout(PATIENCE, call::LOGS.read(lines, SAID)).await;
+    let said = said.ok().and_then(Result::ok).unwrap_or_default();
+    let message = "the sandbox's first process ended at once; this provider's log says why. Choose another image, or more memory";
+    ProviderError::new(Kind::Unavailable(Outcome::Ambiguous), message)
+        .caused_by(String::from_utf8_lossy(&said).into_owned())
 }

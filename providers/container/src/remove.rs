@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use bollard::{
-    Docker,
-    query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder},
-};
+use bollard::{Docker, query_parameters::RemoveContainerOptionsBuilder};
 use sandgate_kit::{Kind, ProviderError};
 use sandgate_proto::Outcome;
 use tokio::time::{Instant, sleep};
 
-use crate::{call, fault::Fault, find, names::Filters};
+use crate::{call, fault::Fault, find, names::Filters, network};
 
 /// How long another removal of the same thing may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,15 +20,14 @@ pub(crate) async fn everything(docker: &Docker, filters: &Filters) -> Result<(),
     for id in containers.into_iter().filter_map(|container| container.id) {
         container(docker, &id).await?;
     }
-    let options = ListNetworksOptionsBuilder::new().filters(filters).build();
-    let networks = call::LIST.run(docker.list_networks(Some(options))).await?;
-    for id in networks.into_iter().filter_map(|network| network.id) {
-        network(docker, &id).await?;
+    for id in network::listed(docker, filters).await? {
+        self::network(docker, &id).await?;
     }
     Ok(())
 }
 
-async fn container(docker: &Docker, id: &str) -> Result<(), ProviderError> {
+/// Removes a container with its volumes.
+pub(crate) async fn container(docker: &Docker, id: &str) -> Result<(), ProviderError> {
     let options = RemoveContainerOptionsBuilder::new()
         .force(true)
         .v(true)
@@ -63,7 +59,8 @@ async fn gone(docker: &Docker, id: &str, why: Fault) -> Result<(), ProviderError
     ))
 }
 
-async fn network(docker: &Docker, id: &str) -> Result<(), ProviderError> {
+/// Removes a network whose container is gone or going.
+pub(crate) async fn network(docker: &Docker, id: &str) -> Result<(), ProviderError> {
     let end = Instant::now() + PATIENCE;
     loop {
         match call::REMOVE_NETWORK.run(docker.remove_network(id)).await {

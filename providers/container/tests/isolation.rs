@@ -6,6 +6,9 @@
 
 mod support;
 
+const TRANSPORT: sandgate_provider_container::Transport =
+    sandgate_provider_container::Transport::Auto;
+
 use std::time::Duration;
 
 use sandgate_kit::Provider as _;

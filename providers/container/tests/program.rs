@@ -3,8 +3,12 @@
 
 mod support;
 
+const TRANSPORT: sandgate_provider_container::Transport =
+    sandgate_provider_container::Transport::Auto;
+
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -32,10 +36,11 @@ struct Program {
 }
 
 impl Program {
-    fn start(host: Option<&str>) -> Self {
+    fn start(data: &Path, host: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sandgate-provider-container"));
         command
             .args(["--listen", "127.0.0.1:0", "--image", &image()])
+            .env("SANDGATE_DATA_DIR", data)
             .stdout(Stdio::piped());
         if let Some(host) = host {
             command.args(["--docker-host", host]);
@@ -102,7 +107,8 @@ fn with_context<T>(message: T, world: &World, sandbox_id: &str) -> Request<T> {
 
 #[tokio::test]
 async fn without_an_engine_it_starts_and_is_not_serving() {
-    let program = Program::start(Some("unix:///nonexistent/docker.sock"));
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(data.path(), Some("unix:///nonexistent/docker.sock"));
     program.health_becomes(ServingStatus::NotServing).await;
 }
 
@@ -120,7 +126,7 @@ async fn sandbox(client: &mut SandboxServiceClient<Channel>, world: &World) -> (
 #[tokio::test]
 async fn a_timeout_ends_all_that_a_command_started() {
     let world = World::new().await;
-    let program = Program::start(None);
+    let program = Program::start(world.data.path(), None);
     program.health_becomes(ServingStatus::Serving).await;
     let mut client = SandboxServiceClient::new(program.channel().await);
     let (sandbox_id, container) = sandbox(&mut client, &world).await;

@@ -23,8 +23,38 @@ pub enum Kind {
     CredentialRejected,
     /// The upstream wants fewer calls.
     RateLimited,
+    /// The sandbox has no such execution.
+    ExecutionNotFound,
+    /// The execution_id was used before for something else.
+    ExecutionIdReused,
+    /// An offset lies past what there is; a fact says what there is.
+    OffsetOutOfRange,
+    /// The execution takes no more input.
+    StdinClosed,
+    /// The execution has no terminal.
+    NoTerminal,
+    /// The sandbox runs as many executions as it can.
+    TooManyExecutions,
+    /// As many readers as the sandbox can serve are there.
+    TooManyObservers,
     /// A fault of the provider itself.
     Internal,
+}
+
+impl Kind {
+    /// Whether the request is what has to change, so that no operator needs to hear of it.
+    const fn is_for_the_caller(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidField(_)
+                | Self::NotRunning
+                | Self::ExecutionNotFound
+                | Self::ExecutionIdReused
+                | Self::OffsetOutOfRange
+                | Self::StdinClosed
+                | Self::NoTerminal
+        )
+    }
 }
 
 /// A failure of a provider: kind, a sentence for the caller, the cause for the log.
@@ -34,6 +64,7 @@ pub struct ProviderError {
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     retry_after: Option<Duration>,
+    facts: Vec<(&'static str, String)>,
 }
 
 impl ProviderError {
@@ -45,7 +76,15 @@ impl ProviderError {
             message: message.into(),
             source: None,
             retry_after: None,
+            facts: Vec::new(),
         }
+    }
+
+    /// Adds a variable of the message, for the caller's program.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.facts.push((key, value.to_string()));
+        self
     }
 
     /// Keeps the cause for the log.
@@ -70,7 +109,12 @@ impl ProviderError {
     /// Logs the cause and tells the caller.
     pub(crate) fn into_problem(self, provider: &str, sandbox_id: &str) -> Problem {
         if let Some(source) = &self.source {
-            tracing::warn!(provider, sandbox_id, kind = ?self.kind, cause = %chain(source.as_ref()), "call failed");
+            let cause = chain(source.as_ref());
+            if self.kind.is_for_the_caller() {
+                tracing::debug!(provider, sandbox_id, kind = ?self.kind, %cause, "call refused");
+            } else {
+                tracing::warn!(provider, sandbox_id, kind = ?self.kind, %cause, "call failed");
+            }
         }
         let problem = match &self.kind {
             Kind::InvalidField(field) => Problem::invalid_field(*field, self.message),
@@ -87,7 +131,9 @@ impl ProviderError {
             Some(delay) => problem.retry_after(delay),
             None => problem,
         };
-        let problem = problem.with("provider", provider);
+        let problem = (self.facts.iter())
+            .fold(problem, |problem, (key, value)| problem.with(key, value))
+            .with("provider", provider);
         if sandbox_id.is_empty() {
             problem
         } else {
@@ -106,6 +152,13 @@ const fn reason(kind: &Kind) -> Reason {
         Kind::Rejected => Reason::UpstreamRejected,
         Kind::CredentialRejected => Reason::CredentialRejected,
         Kind::RateLimited => Reason::UpstreamRateLimited,
+        Kind::ExecutionNotFound => Reason::ExecutionNotFound,
+        Kind::ExecutionIdReused => Reason::ExecutionIdReused,
+        Kind::OffsetOutOfRange => Reason::OffsetOutOfRange,
+        Kind::StdinClosed => Reason::StdinClosed,
+        Kind::NoTerminal => Reason::NoTerminal,
+        Kind::TooManyExecutions => Reason::TooManyExecutions,
+        Kind::TooManyObservers => Reason::TooManyObservers,
         Kind::Internal => Reason::Internal,
     }
 }

@@ -1,26 +1,32 @@
 //! What a provider is made of. Implement [`Provider`] and hand it to [`run`]: the kit serves the
-//! contract over it, reads the context that the gateway sends, checks tokens, frames output, keeps
-//! deadlines, and drains.
+//! contract over it, reads the context that the gateway sends, checks tokens, runs commands through
+//! the runner in each sandbox, and drains.
 
 mod auth;
 mod built;
 mod command;
 mod config;
 mod context;
+mod environment;
 mod error;
-mod exec;
-mod process;
+mod executions;
+mod logs;
 mod provider;
 mod rpc;
+mod runner;
 mod server;
 mod spec;
 
 pub use built::BUILT;
-pub use command::Command;
 pub use config::KitArgs;
 pub use context::{CallContext, Owner};
 pub use error::{Kind, ProviderError};
-pub use process::{Event, Outcome, Process};
-pub use provider::{Instance, Page, Provider};
+pub use provider::{Instance, LogLine, LogLines, LogQuery, Page, Provider, Reached};
 pub use server::{Running, StartError, run, start};
 pub use spec::{Limits, Network, Spec};
+
+/// Reads any bytes as if a runner had sent them. For the fuzz target: must never panic.
+#[cfg(feature = "fuzzing")]
+pub fn read_as_runner(bytes: &[u8]) {
+    runner::hostile::read_hostile(bytes);
+}

@@ -1,11 +1,13 @@
-//! The trait that a provider implements: a life cycle, and a way to run a process.
+//! The trait that a provider implements: a life cycle, and a way to the runner in a sandbox.
 
-use std::{future::Future, time::SystemTime};
+use std::{future::Future, pin::Pin, time::SystemTime};
 
 use bytes::Bytes;
-use sandgate_proto::v1::{Capabilities, SandboxSpec, SandboxState};
+use futures::Stream;
+use sandgate_proto::v1::{Capabilities, LogSource, OutputChannel, SandboxSpec, SandboxState};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{CallContext, Command, Process, ProviderError, Spec};
+use crate::{CallContext, Kind, ProviderError, Spec};
 
 /// One backend of sandboxes.
 ///
@@ -14,8 +16,8 @@ use crate::{CallContext, Command, Process, ProviderError, Spec};
 /// may happen at any await only where a method says so; the kit runs life-cycle calls to their end
 /// even if the caller went away, and those that change one sandbox one after the other.
 pub trait Provider: Send + Sync + 'static {
-    /// How a command runs here.
-    type Process: Process;
+    /// A byte stream to a runner.
+    type Link: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// The name under which gateways configure this provider, as in `container`.
     fn id(&self) -> &'static str;
@@ -39,7 +41,8 @@ pub trait Provider: Send + Sync + 'static {
         spec: Spec,
     ) -> impl Future<Output = Result<Instance, ProviderError>> + Send;
 
-    /// The live truth about one sandbox.
+    /// The live truth about one sandbox. What it says of the state decides whether executions are
+    /// lost: `Stopped`, `Failed`, `Deleting` and `Deleted` only where no process can be left.
     ///
     /// # Errors
     /// `SandboxGone` where the upstream no longer has it.
@@ -75,17 +78,88 @@ pub trait Provider: Send + Sync + 'static {
         context: &CallContext,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
 
-    /// Starts a command in a running sandbox.
+    /// Called once, after the last call: ends what the provider does by itself, and takes down what
+    /// it holds that is no sandbox.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// A fresh byte stream to the runner inside the sandbox. Called seldom: the kit keeps the
+    /// stream and sends all calls about the sandbox over it. Neither starts nor wakes the sandbox.
+    /// The future may be dropped at any await.
     ///
     /// # Errors
-    /// `NotRunning` or `SandboxGone` for the sandbox. A command that cannot be started is no error:
-    /// its process ends with [`crate::Outcome::StartFailed`].
-    fn exec(
+    /// `NotRunning` or `SandboxGone` for the sandbox; `Unavailable` where the runner does not
+    /// answer just now.
+    fn reach(
         &self,
         context: &CallContext,
-        command: Command,
-    ) -> impl Future<Output = Result<Self::Process, ProviderError>> + Send;
+    ) -> impl Future<Output = Result<Reached<Self::Link>, ProviderError>> + Send;
+
+    /// Lines of a log that the provider itself has: what it did with the sandbox, or the output of
+    /// its main process. Never wakes the sandbox. The stream ends at the newest line, or with
+    /// `follow` when the sandbox is gone.
+    ///
+    /// # Errors
+    /// `Unsupported` for a log that the provider does not have; as it is, for each.
+    fn logs(
+        &self,
+        context: &CallContext,
+        query: LogQuery,
+    ) -> impl Future<Output = Result<LogLines, ProviderError>> + Send {
+        let _ = context;
+        let capability = if query.source == LogSource::Main {
+            "logs_main"
+        } else {
+            "logs_system"
+        };
+        std::future::ready(Err(ProviderError::new(
+            Kind::Unsupported(capability),
+            "this provider does not have that log (GetCapabilities says so); ask for EXECUTIONS",
+        )))
+    }
 }
+
+/// A way to a runner.
+pub struct Reached<L> {
+    /// Where the runner reads and writes.
+    pub link: L,
+    /// What shows the runner that it is its provider who calls; empty where the transport does.
+    pub secret: Bytes,
+}
+
+/// Which lines of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogQuery {
+    /// `System` or `Main`.
+    pub source: LogSource,
+    /// Begin so many lines before the end; none: at the oldest. Does not count with a cursor.
+    pub tail_lines: Option<u32>,
+    /// Only lines from then on.
+    pub since: Option<SystemTime>,
+    /// Go on after the line that had this cursor; empty: no such line.
+    pub cursor: String,
+    /// Wait for new lines.
+    pub follow: bool,
+}
+
+/// A line of a provider's own log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Where to go on after it; the provider's own word.
+    pub cursor: String,
+    /// When it was written.
+    pub time: Option<SystemTime>,
+    /// `DEBUG`, `INFO`, `WARN`, `ERROR`, `GAP`, or empty.
+    pub level: &'static str,
+    /// Of the main process: the channel.
+    pub channel: OutputChannel,
+    /// The line without its end, at most 64 KiB.
+    pub data: Bytes,
+}
+
+/// Lines as they come, oldest first.
+pub type LogLines = Pin<Box<dyn Stream<Item = Result<LogLine, ProviderError>> + Send>>;
 
 /// Part of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,10 @@ use std::{future::Future, net::SocketAddr, process::ExitCode, sync::Arc, time::D
 use clap::Parser;
 use sandgate_proto::{
     DESCRIPTOR_SET, ERROR_DETAILS_DESCRIPTOR_SET, limits,
-    v1::sandbox_service_server::SandboxServiceServer,
+    v1::{
+        execution_service_server::ExecutionServiceServer,
+        sandbox_service_server::SandboxServiceServer,
+    },
 };
 use sandgate_service::{Built, Drain, Server, ServerError, Typed, process};
 use thiserror::Error;
@@ -22,8 +25,8 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an upstream that does not answer may keep an ending process alive.
 const LAST_WORK: Duration = Duration::from_secs(15);
 
-/// The service whose health is reported beside that of the whole server.
-const SANDBOX_SERVICE: &str = "sandbox.v1.SandboxService";
+/// The services whose health is reported beside that of the whole server.
+const SERVICES: &[&str] = &["sandbox.v1.SandboxService", "sandbox.v1.ExecutionService"];
 
 /// Why a provider could not start.
 #[derive(Debug, Error)]
@@ -96,10 +99,12 @@ pub async fn start<P: Provider>(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let service = Service::new(provider.clone(), tasks.clone(), shutdown.clone());
+    let service = Arc::new(service);
+    let message = limits::MESSAGE_BYTES + limits::PAYLOAD_BYTES;
     let routes = Routes::new(
-        SandboxServiceServer::new(service)
-            .max_decoding_message_size(limits::MESSAGE_BYTES + limits::PAYLOAD_BYTES),
+        SandboxServiceServer::from_arc(service.clone()).max_decoding_message_size(message),
     )
+    .add_service(ExecutionServiceServer::from_arc(service).max_decoding_message_size(message))
     .add_service(health)
     .add_service(reflection().build_v1()?)
     .add_service(reflection().build_v1alpha()?);
@@ -110,7 +115,7 @@ pub async fn start<P: Provider>(
 
     // Until the upstream has been asked; without this the library says that it serves.
     report(&reporter, false).await;
-    tasks.spawn(watch_health(provider, reporter, drain.clone()));
+    tasks.spawn(watch_health(provider.clone(), reporter, drain.clone()));
     let task = tokio::spawn({
         let drain = drain.clone();
         async move {
@@ -120,6 +125,7 @@ pub async fn start<P: Provider>(
             if timeout(LAST_WORK, tasks.wait()).await.is_err() {
                 tracing::warn!("ended before the upstream did; a repeated call finishes its work");
             }
+            provider.close().await;
         }
     });
     Ok(Running {
@@ -161,7 +167,9 @@ async fn report(reporter: &HealthReporter, well: bool) {
         ServingStatus::NotServing
     };
     reporter.set_service_status("", status).await;
-    reporter.set_service_status(SANDBOX_SERVICE, status).await;
+    for service in SERVICES {
+        reporter.set_service_status(*service, status).await;
+    }
 }
 
 /// The whole `main` of a provider: reads its arguments, builds it, serves until a signal.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandgate_proto::v1::{NetworkMode, SandboxSpec, sandbox_spec::Source};
+use sandgate_proto::v1::{Capabilities, NetworkMode, SandboxSpec, Support, sandbox_spec::Source};
 
 use crate::{Kind, ProviderError};
 
@@ -62,12 +62,13 @@ impl TryFrom<SandboxSpec> for Spec {
     fn try_from(spec: SandboxSpec) -> Result<Self, ProviderError> {
         for (name, value) in &spec.env {
             check_env_name(name, "spec.env")?;
-            if value.contains('\0') {
-                return Err(ProviderError::new(
-                    Kind::InvalidField("spec.env"),
-                    "a value must not contain a NUL byte",
-                ));
-            }
+            no_nul("spec.env", value)?;
+        }
+        if !spec.size.is_empty() && spec.resources.is_some() {
+            return Err(ProviderError::new(
+                Kind::InvalidField("spec.size"),
+                "give either size or resources, not both",
+            ));
         }
         let mut network = Network::Unspecified;
         if let Some(asked) = &spec.network {
@@ -104,6 +105,44 @@ impl TryFrom<SandboxSpec> for Spec {
     }
 }
 
+/// Refuses a create whose required capabilities this provider does not have. A gateway does the
+/// same beforehand; this is for callers who come without one.
+pub(crate) fn check_required(required: &[String], has: &Capabilities) -> Result<(), ProviderError> {
+    let had = |wanted: &str| {
+        has.features.iter().any(|feature| {
+            feature.name == wanted
+                && matches!(feature.support(), Support::Native | Support::Emulated)
+        })
+    };
+    match required.iter().find(|wanted| !had(wanted)) {
+        None => Ok(()),
+        Some(missing) => Err(ProviderError::new(
+            Kind::Unsupported("required"),
+            format!("this provider does not have {missing}; SandboxService.GetCapabilities lists what it has"),
+        )
+        .with("name", missing)),
+    }
+}
+
+/// Refuses what this provider says beforehand that it cannot do.
+pub(crate) fn check_not_denied(
+    capability: &'static str,
+    has: &Capabilities,
+) -> Result<(), ProviderError> {
+    let mut features = has.features.iter();
+    let denied = features
+        .any(|feature| feature.name == capability && feature.support() == Support::Unsupported);
+    if denied {
+        return Err(ProviderError::new(
+            Kind::Unsupported(capability),
+            format!(
+                "this provider does not have {capability}; SandboxService.GetCapabilities says why"
+            ),
+        ));
+    }
+    Ok(())
+}
+
 /// Zero on the wire means unset.
 fn set(value: u64) -> Option<u64> {
     (value != 0).then_some(value)
@@ -118,4 +157,68 @@ pub(crate) fn check_env_name(name: &str, field: &'static str) -> Result<(), Prov
         ));
     }
     Ok(())
+}
+
+/// Refuses what no system call can pass on.
+pub(crate) fn no_nul(field: &'static str, text: &str) -> Result<(), ProviderError> {
+    if text.contains('\0') {
+        return Err(ProviderError::new(
+            Kind::InvalidField(field),
+            "must not contain a NUL byte",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sandgate_proto::v1::{Feature, Resources};
+
+    use super::*;
+
+    fn required(names: &[&str]) -> Option<String> {
+        let feature = |name: &str, support: Support| Feature {
+            name: name.into(),
+            support: support.into(),
+            ..Feature::default()
+        };
+        let has = Capabilities {
+            features: vec![
+                feature("exec", Support::Native),
+                feature("stop", Support::Emulated),
+                feature("pause", Support::Unsupported),
+            ],
+            ..Capabilities::default()
+        };
+        let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
+        let refused = check_required(&names, &has).err()?;
+        assert_eq!(*refused.kind(), Kind::Unsupported("required"));
+        Some(refused.to_string())
+    }
+
+    #[test]
+    fn what_is_required_has_to_be_there() {
+        assert_eq!(required(&[]), None);
+        assert_eq!(required(&["stop", "exec"]), None);
+        for missing in ["pause", "flying"] {
+            let refused = required(&["exec", missing]);
+            assert!(refused.is_some_and(|message| message.contains(missing)));
+        }
+    }
+
+    #[test]
+    fn size_and_resources_exclude_each_other() {
+        let both = SandboxSpec {
+            size: "small".into(),
+            resources: Some(Resources::default()),
+            ..SandboxSpec::default()
+        };
+        let refused = Spec::try_from(both.clone()).err();
+        assert!(refused.is_some_and(|error| *error.kind() == Kind::InvalidField("spec.size")));
+        let one = SandboxSpec {
+            resources: None,
+            ..both
+        };
+        assert!(Spec::try_from(one).is_ok());
+    }
 }

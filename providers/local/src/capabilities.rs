@@ -2,14 +2,17 @@
 
 use sandgate_proto::v1::{Capabilities, Feature, Limits, Placement, Support};
 
-use crate::limits::Mechanism;
+use crate::{limits::Mechanism, size::OutputLimit};
 
 use Support::{Emulated, Native, Unsupported};
 
 type Row = (&'static str, Support, &'static str);
 
-/// Every feature that the contract names, each once; `resources` is added by what is found here.
-const FEATURES: [Row; 31] = [
+/// Executions that the runner runs at once.
+const RUNNING: u32 = 1024;
+
+/// Every feature that the contract names, each once, but those that depend on what is found here.
+const FEATURES: [Row; 30] = [
     ("start", Native, ""),
     (
         "stop",
@@ -18,42 +21,33 @@ const FEATURES: [Row; 31] = [
     ),
     ("pause", Unsupported, ""),
     ("hibernate", Unsupported, ""),
-    ("renew", Unsupported, "the provider has no timer of its own"),
+    (
+        "renew",
+        Native,
+        "tells what runs; the provider has no timer of its own",
+    ),
     (
         "exec",
         Native,
-        "the host's own programs, from its /usr; a kernel shared with the host: meant for one trusted machine; commands end with the provider",
+        "the host's own programs, from its /usr; a kernel shared with the host: meant for one trusted machine; commands and background processes live on over a restart of the provider",
     ),
     (
         "exec_user",
         Unsupported,
-        "everything runs as `sandbox`, uid 1000",
+        "everything runs as `sandbox`, uid 1000; leave user empty",
     ),
-    ("terminal", Unsupported, ""),
-    (
-        "stdin",
-        Emulated,
-        "given at the start, as a file in memory; no WriteStdin",
-    ),
-    (
-        "signals",
-        Unsupported,
-        "only by timeout and cancel_on_disconnect; an exit code of 128 + n is told as signal n, since bwrap does not tell them apart",
-    ),
-    (
-        "process_tree",
-        Native,
-        "a pid namespace for each execution, which ends with its command: daemons do not outlive it",
-    ),
+    ("terminal", Native, ""),
+    ("stdin", Native, ""),
+    ("signals", Native, ""),
     ("exec_timeout", Native, ""),
     (
         "output_resume",
-        Unsupported,
-        "the output of an execution is read once, by its starter",
+        Native,
+        "as long as the sandbox runs; a stop ends its runner and what that has kept",
     ),
     ("logs_system", Unsupported, ""),
     ("logs_main", Unsupported, ""),
-    ("logs_executions", Unsupported, ""),
+    ("logs_executions", Native, ""),
     ("files", Unsupported, "not yet"),
     ("archive", Unsupported, "not yet"),
     ("git", Unsupported, "not yet"),
@@ -88,13 +82,15 @@ pub(crate) fn capabilities(
     provider: &str,
     instance_id: &str,
     mechanism: Mechanism,
+    kills: bool,
+    output_limit: OutputLimit,
 ) -> Capabilities {
     let resources = match mechanism {
         Mechanism::CgroupV2 | Mechanism::CgroupV1 => {
             (Native, format!("memory, CPU and processes of the whole sandbox, by {mechanism}; disk is not limited"))
         }
         Mechanism::Rlimits => {
-            (Emulated, "memory of each process and number of processes of each execution, by rlimits; CPU and disk are not limited, oom_killed is not told".to_owned())
+            (Emulated, "memory of each process and number of processes of the sandbox, by rlimits; CPU and disk are not limited, oom_killed is not told".to_owned())
         }
     };
     let feature = |name: &str, support: Support, note: String| Feature {
@@ -107,14 +103,24 @@ pub(crate) fn capabilities(
         .map(|(name, support, note)| feature(name, support, note.to_owned()))
         .collect();
     features.push(feature("resources", resources.0, resources.1));
+    let tree = if kills {
+        "by a control group for each execution: nothing gets away"
+    } else {
+        "found by session, descent and environment: code that hides on purpose gets away, and ends with the sandbox at the latest"
+    };
+    features.push(feature("process_tree", Native, tree.to_owned()));
     Capabilities {
         provider: provider.to_owned(),
         instance_id: instance_id.to_owned(),
         placement: Placement::Sticky.into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features,
-        // No bound but the machine itself.
-        limits: Some(Limits::default()),
+        // Of resources no bound but the machine itself.
+        limits: Some(Limits {
+            max_running_executions: RUNNING,
+            max_output_bytes: output_limit.0,
+            ..Limits::default()
+        }),
         isolation: "namespaces".to_owned(),
         ..Capabilities::default()
     }
@@ -135,7 +141,14 @@ mod tests {
 
     #[test]
     fn every_known_feature_is_said_once() {
-        let said = capabilities("local", "i", Mechanism::Rlimits).features;
+        let said = capabilities(
+            "local",
+            "i",
+            Mechanism::Rlimits,
+            false,
+            OutputLimit::default(),
+        )
+        .features;
         let names: BTreeSet<&str> = said.iter().map(|feature| feature.name.as_str()).collect();
         assert_eq!(names.len(), said.len());
         assert_eq!(names, KNOWN.split_whitespace().collect());

@@ -9,6 +9,8 @@ use std::{
 use clap::Parser;
 use sandgate_kit::{Kind, KitArgs, ProviderError};
 
+use crate::size::OutputLimit;
+
 /// Limits of a sandbox that asks for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Defaults {
@@ -39,6 +41,8 @@ pub struct Config {
     pub bwrap: PathBuf,
     /// Limits of a sandbox that asks for none.
     pub defaults: Defaults,
+    /// Output kept of one channel of an execution; of a whole sandbox four times as much.
+    pub output_limit: OutputLimit,
 }
 
 impl Config {
@@ -48,6 +52,7 @@ impl Config {
             data_dir: data_dir.into(),
             bwrap: in_path("bwrap", env::var_os("PATH").as_deref()),
             defaults: Defaults::default(),
+            output_limit: OutputLimit::default(),
         }
     }
 }
@@ -71,6 +76,9 @@ pub struct Args {
     /// Processes and threads of a sandbox that asks for none
     #[arg(long, env = "SANDGATE_PIDS", default_value_t = Defaults::default().pids, value_name = "COUNT")]
     pub pids: u64,
+    /// Output kept of one channel of a command: bytes, or with KiB, MiB or GiB; of a sandbox four times as much
+    #[arg(long, env = "SANDGATE_OUTPUT_LIMIT", default_value_t = OutputLimit::default(), value_name = "SIZE")]
+    pub output_limit: OutputLimit,
     /// Settings that every provider has
     #[command(flatten)]
     pub kit: KitArgs,
@@ -92,6 +100,7 @@ impl Args {
         if let Some(bwrap) = &self.bwrap {
             config.bwrap.clone_from(bwrap);
         }
+        config.output_limit = self.output_limit;
         config.defaults = Defaults {
             memory_bytes: self.memory_bytes,
             cpu_millis: self.cpu_millis,

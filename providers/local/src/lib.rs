@@ -4,19 +4,19 @@
 mod bwrap;
 mod capabilities;
 mod config;
-mod exec;
+mod control;
 mod identity;
+mod init;
 mod leftovers;
 mod limits;
-mod live;
-mod namespace;
 mod probe;
 mod provider;
 mod request;
 mod resolved;
+mod size;
 mod store;
 
 pub use config::{Args, Config, Defaults};
-pub use exec::Running;
 pub use probe::{Finding, Probe, probe};
 pub use provider::Local;
+pub use size::{BadSize, OutputLimit};

@@ -3,14 +3,13 @@
 
 mod common;
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
-use common::{Client, Provider, code, gone, groups, line_of, mark, read_until};
+use common::{Client, Provider, code, line_of, mark, processes, read_until};
+use rustix::process::{Signal, kill_process};
 use sandgate_proto::v1::{
-    NetworkMode, NetworkPolicy, Placement, SandboxSpec, SandboxState, execution_ended::Outcome,
+    NetworkMode, NetworkPolicy, Placement, SandboxSpec, SandboxState, exec_response::Event,
+    execution_ended::Outcome,
 };
 use tonic::Code;
 use uuid::Uuid;
@@ -132,10 +131,13 @@ async fn stop_and_delete_end_what_runs() {
         while let Some(message) = stream.message().await.unwrap() {
             last = message.event;
         }
-        let Some(sandgate_proto::v1::exec_response::Event::Ended(ended)) = last else {
+        let Some(Event::Ended(ended)) = last else {
             panic!()
         };
-        assert!(matches!(ended.outcome, Some(Outcome::Signaled(signaled)) if signaled.signal == 9));
+        assert!(
+            matches!(ended.outcome, Some(Outcome::Cancelled(_))),
+            "{ended:?}"
+        );
         if !delete {
             sandbox.start().await.unwrap();
         }
@@ -161,7 +163,7 @@ async fn files_survive_executions_and_a_restart_of_the_provider() {
         .unwrap();
     read_until(&mut stream, "up").await;
     let data = provider.stop().await;
-    gone(&mark).await;
+    assert!(!processes(&mark).is_empty());
 
     let provider = Provider::start_in(data).await;
     let mut again = provider.client().await;
@@ -172,6 +174,7 @@ async fn files_survive_executions_and_a_restart_of_the_provider() {
         .sh("chmod 600 /tmp/f; cat /workspace/f ~/f /tmp/f")
         .await;
     assert_eq!(run.text(), "w\nh\nt");
+    assert!(!processes(&mark).is_empty());
     provider.stop().await;
 }
 
@@ -183,18 +186,18 @@ async fn nothing_is_left_on_disk_or_in_control_groups() {
     let line = "mkdir -p a/b/c; touch a/b/c/f; ln -s /etc/passwd a/l; mkfifo a/p; chmod 0 a/b/c a/b a; \
         touch \"$(printf 'odd\\nname\\377')\" ~/.hidden; chmod 0 ~";
     assert_eq!(sandbox.sh(line).await.code(), 0);
-    let used = groups(provider.data.path());
+    let used = provider.data.groups();
     assert!(used.iter().all(|group| group.join(sandbox.id()).exists()));
     sandbox.delete().await.unwrap();
     assert!(used.iter().all(|group| !group.join(sandbox.id()).exists()));
     let data = provider.stop().await;
-    assert!(groups(data.path()).is_empty());
+    assert!(data.groups().is_empty());
     let mut left: Vec<_> = fs::read_dir(data.path().join("local"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     left.sort();
-    assert_eq!(left, ["etc", "instance-id", "lock"]);
+    assert_eq!(left, ["etc", "instance-id", "lock", "runner"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,19 +230,54 @@ async fn a_refused_create_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_ends_ends_its_commands_soon() {
+async fn a_runner_that_was_killed_is_told_and_the_sandbox_starts_again() {
     let provider = Provider::start().await;
     let sandbox = provider.client().await;
     sandbox.create().await;
     let mark = mark();
-    let mut stream = sandbox
-        .stream(line_of(&format!("echo up; exec sleep {mark}")))
-        .await
-        .unwrap();
+    let line = format!("echo kept > f; setsid sleep {mark} & echo up; exec sleep {mark}");
+    let mut stream = sandbox.stream(line_of(&line)).await.unwrap();
     read_until(&mut stream, "up").await;
-    let began = Instant::now();
-    let data = provider.stop().await;
-    gone(&mark).await;
-    assert!(groups(data.path()).is_empty());
-    assert!(began.elapsed() < Duration::from_secs(12));
+    kill_process(provider.data.init(sandbox.id()).unwrap(), Signal::KILL).unwrap();
+    let mut last = None;
+    while let Some(message) = stream.message().await.unwrap() {
+        last = message.event;
+    }
+    let Some(Event::Ended(ended)) = last else {
+        panic!("{last:?}")
+    };
+    assert!(matches!(ended.outcome, Some(Outcome::Lost(_))), "{ended:?}");
+    assert!(processes(&mark).is_empty());
+    let seen = sandbox.get().await.unwrap();
+    assert_eq!(seen.state(), SandboxState::Stopped);
+    assert_eq!(seen.reason.unwrap().code, "RUNNER_ENDED");
+    assert_eq!(
+        code(sandbox.stream(line_of("true")).await),
+        Code::FailedPrecondition
+    );
+    let again = sandbox.start().await.unwrap();
+    assert_eq!(again.state(), SandboxState::Running);
+    assert_eq!(again.reason, None);
+    assert_eq!(sandbox.sh("cat f").await.text(), "kept");
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_is_too_large_is_refused() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    let env = |count: u32| SandboxSpec {
+        env: (0..count)
+            .map(|number| (format!("V{number}"), String::new()))
+            .collect(),
+        ..Default::default()
+    };
+    assert_eq!(
+        code(sandbox.try_create(env(9000)).await),
+        Code::InvalidArgument
+    );
+    assert!(!provider.folder(sandbox.id()).exists());
+    sandbox.try_create(env(2000)).await.unwrap();
+    assert_eq!(sandbox.sh("env | grep -c ^V").await.text(), "2000");
+    provider.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The provider as a process: as an ordinary user, and killed half way.
+//! The provider as a process: as an ordinary user, and killed while commands run.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
-use common::{Client, gone, line_of, mark, processes, read_until};
-use sandgate_proto::v1::{ExecRequest, Resources, SandboxSpec, execution_ended::Outcome};
-use tempfile::TempDir;
+use common::{Client, Data, gone, line_of, mark, processes};
+use sandgate_proto::v1::{
+    ExecRequest, Resources, SandboxSpec, execution_ended::Outcome, stream_execution_response::Event,
+};
 
 const NOBODY: u32 = 65534;
 
@@ -49,11 +50,11 @@ fn program() -> PathBuf {
 }
 
 /// The program as `nobody`, and a folder of its own; none where these tests are not run by root.
-fn as_nobody() -> Option<(Command, TempDir)> {
+fn as_nobody() -> Option<(Command, Data)> {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         return None;
     }
-    let data = tempfile::tempdir().unwrap();
+    let data = Data::new();
     chown(data.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     // Where the target folder is closed to others, a copy is not.
     let copy = data.path().join("provider");
@@ -137,47 +138,80 @@ async fn an_ordinary_user_has_limits_too() {
         .sh("head -c 400000000 /dev/zero | tail -c 390000000 | wc -c")
         .await;
     assert_ne!(run.text(), "390000000");
+    let line = "i=0; while [ $i -lt 100 ]; do sleep 20 & i=$((i+1)); done; echo all";
+    let timeout = Some(prost_types::Duration {
+        seconds: 1,
+        nanos: 0,
+    });
     let run = sandbox
-        .sh("i=0; while [ $i -lt 100 ]; do sleep 20 & i=$((i+1)); done; echo all")
+        .exec(ExecRequest {
+            timeout,
+            ..line_of(&format!("{line}; sleep 20"))
+        })
         .await;
-    assert_ne!(run.code(), 0, "a hundred processes where 32 may be");
+    assert_ne!(run.text(), "all", "a hundred processes where 32 may be");
+    sandbox.stop().await.unwrap();
+    sandbox.start().await.unwrap();
     assert_eq!(sandbox.sh("echo well").await.text(), "well");
 }
 
-/// Kills a provider while a command with a daemon runs, and starts it anew over the same folder.
-async fn killed_half_way(command: impl Fn() -> Command, data: &Path) {
-    let provider = Process::start(command(), data);
+/// Kills a provider while a command prints, and starts it anew over the same folder.
+async fn killed_half_way(command: impl Fn() -> Command, data: &Data) {
+    let provider = Process::start(command(), data.path());
     let sandbox = provider.client().await;
     let made = sandbox.create().await;
     let mark = mark();
-    let line = format!("echo kept > f; setsid sleep {mark} & echo up; exec sleep {mark}");
-    let mut stream = sandbox.stream(line_of(&line)).await.unwrap();
-    read_until(&mut stream, "up").await;
+    let line = format!(
+        "setsid sleep {mark} & i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo line $i; sleep 0.02; done"
+    );
+    let id = sandbox.begin(&line).await;
+    let mut text = String::new();
+    let mut stream = sandbox.watch(&id, 0).await.unwrap();
+    while text.len() < 200 {
+        let event = stream.message().await.unwrap().unwrap().event;
+        assert!(!take(event, &mut text));
+    }
+    drop((provider, stream));
     assert!(!processes(&mark).is_empty());
-    drop(provider);
 
-    let provider = Process::start(command(), data);
+    let provider = Process::start(command(), data.path());
     let mut again = provider.client().await;
     again.context = sandbox.context.clone();
-    gone(&mark).await;
     assert_eq!(again.get().await.unwrap(), made);
-    assert_eq!(again.sh("cat f").await.text(), "kept");
+    let mut stream = again.watch(&id, text.len() as u64).await.unwrap();
+    while !take(stream.message().await.unwrap().unwrap().event, &mut text) {}
+    let whole: String = (1..=150).map(|number| format!("line {number}\n")).collect();
+    assert_eq!(text, whole);
+    assert!(!processes(&mark).is_empty());
+    assert_eq!(again.sh("echo well").await.text(), "well");
     again.delete().await.unwrap();
+    assert!(processes(&mark).is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_provider_left_is_ended() {
-    let data = tempfile::tempdir().unwrap();
-    killed_half_way(|| Command::new(program()), data.path()).await;
-    for group in common::groups(data.path()) {
-        // The second provider was killed, too; nothing but its empty top group may be left.
-        let _ = std::fs::remove_dir(group);
+/// Adds output, which must go on where it was; true: it was the end.
+fn take(event: Option<Event>, text: &mut String) -> bool {
+    match event {
+        Some(Event::Output(chunk)) => {
+            assert_eq!(chunk.offset, text.len() as u64);
+            text.push_str(std::str::from_utf8(&chunk.data).unwrap());
+            false
+        }
+        Some(Event::Ended(ended)) => {
+            assert_eq!(ended.outcome, Some(Outcome::ExitCode(0)));
+            true
+        }
+        _ => false,
     }
-    assert!(common::groups(data.path()).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_ordinary_users_killed_provider_left_is_ended() {
+async fn commands_go_on_when_the_provider_is_killed() {
+    let data = Data::new();
+    killed_half_way(|| Command::new(program()), &data).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_users_commands_go_on_when_the_provider_is_killed() {
     let Some((_, data)) = as_nobody() else { return };
     let copy = data.path().join("provider");
     let command = || {
@@ -187,23 +221,19 @@ async fn what_an_ordinary_users_killed_provider_left_is_ended() {
             .arg(&copy);
         command
     };
-    killed_half_way(command, data.path()).await;
+    killed_half_way(command, &data).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signal_ends_it_and_its_commands() {
-    let data = tempfile::tempdir().unwrap();
+async fn a_signal_ends_it_and_not_its_sandboxes() {
+    let data = Data::new();
     let mut command = Command::new(program());
     command.args(["--drain-seconds", "1"]);
     let mut provider = Process::start(command, data.path());
     let sandbox = provider.client().await;
     sandbox.create().await;
     let mark = mark();
-    let mut stream = sandbox
-        .stream(line_of(&format!("echo up; exec sleep {mark}")))
-        .await
-        .unwrap();
-    read_until(&mut stream, "up").await;
+    sandbox.begin(&format!("exec sleep {mark}")).await;
     let pid = provider.0.id().to_string();
     assert!(
         Command::new("kill")
@@ -212,11 +242,9 @@ async fn a_signal_ends_it_and_its_commands() {
             .unwrap()
             .success()
     );
-    tokio::time::timeout(Duration::from_secs(10), gone(&mark))
-        .await
-        .unwrap();
     for _ in 0..100 {
         if provider.0.try_wait().unwrap().is_some() {
+            assert!(!processes(&mark).is_empty());
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValue};
 
-/// Measures the gateway's hop beside nginx and beside no hop, over the same provider.
+use crate::exec;
+
+/// Measures Sandgate beside what it is compared with, in the same run: its hop beside nginx, its
+/// executions beside the Docker exec API and bubblewrap
 #[derive(Debug, Parser)]
 #[command(name = "sandgate-bench", version)]
 pub(crate) struct Args {
@@ -19,7 +22,7 @@ pub(crate) struct Args {
 /// The parts that the benchmark starts as processes of their own.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// The provider that everything is measured over
+    /// The provider that the hop is measured over
     #[command(hide = true)]
     Provider,
 }
@@ -27,27 +30,109 @@ pub(crate) enum Command {
 /// How to measure.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// Rounds; in each, every figure is taken once for each way to the provider
+    /// Rounds; in each, every figure is taken once for each way that it compares
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) rounds: u32,
-    /// Take only these figures
+    /// Take only these figures, or those of these groups
     #[arg(long, value_enum, value_delimiter = ',')]
-    pub(crate) only: Vec<Figure>,
+    pub(crate) only: Vec<Choice>,
     /// Connections of the client for the requests in flight, the same for each way
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) connections: u16,
     /// Gateway to measure; by default it is built now with cargo, in release
     #[arg(long, value_name = "FILE")]
     pub(crate) gateway: Option<PathBuf>,
+    /// Provider of containers to measure; by default it is built now, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) provider_container: Option<PathBuf>,
+    /// Local provider to measure; by default it is built now, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) provider_local: Option<PathBuf>,
     /// nginx to measure
     #[arg(long, value_name = "FILE", default_value = "/usr/sbin/nginx")]
     pub(crate) nginx: PathBuf,
     /// Worker processes of nginx
     #[arg(long, default_value_t = 1)]
     pub(crate) nginx_workers: u16,
+    /// Socket of the Docker Engine, which must be on this machine
+    #[arg(long, value_name = "FILE", default_value = "/var/run/docker.sock")]
+    pub(crate) docker: PathBuf,
+    /// Image of the containers; has sh and coreutils
+    #[arg(
+        long,
+        env = "SANDGATE_TEST_IMAGE",
+        default_value = "sandgate-test:bookworm"
+    )]
+    pub(crate) image: String,
+    /// The program bubblewrap to measure
+    #[arg(long, value_name = "FILE", default_value = "/usr/bin/bwrap")]
+    pub(crate) bwrap: PathBuf,
 }
 
-/// What is measured.
+impl RunArgs {
+    /// The figures of the hop that are wanted.
+    pub(crate) fn hop_figures(&self) -> Vec<Figure> {
+        let wanted = |figure: &Figure| self.wants(Choice::Hop, Choice::OfHop(*figure));
+        Figure::ALL.into_iter().filter(wanted).collect()
+    }
+
+    /// The figures of executions that are wanted.
+    pub(crate) fn exec_figures(&self) -> Vec<exec::Figure> {
+        let wanted = |figure: &exec::Figure| self.wants(Choice::Exec, Choice::OfExec(*figure));
+        let all = exec::Figure::value_variants().iter().copied();
+        all.filter(wanted).collect()
+    }
+
+    fn wants(&self, group: Choice, figure: Choice) -> bool {
+        self.only.is_empty() || self.only.iter().any(|one| *one == group || *one == figure)
+    }
+}
+
+/// What can be chosen: a group of figures, or one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// All of the hop.
+    Hop,
+    /// All of executions and sandboxes.
+    Exec,
+    /// One of the hop.
+    OfHop(Figure),
+    /// One of executions and sandboxes.
+    OfExec(exec::Figure),
+}
+
+impl ValueEnum for Choice {
+    fn value_variants<'a>() -> &'a [Self] {
+        use exec::Figure as E;
+        &[
+            Self::Hop,
+            Self::Exec,
+            Self::OfHop(Figure::Latency),
+            Self::OfHop(Figure::Rate),
+            Self::OfHop(Figure::Stream),
+            Self::OfExec(E::True),
+            Self::OfExec(E::InFlight),
+            Self::OfExec(E::Containers),
+            Self::OfExec(E::Stdout),
+            Self::OfExec(E::Warm),
+            Self::OfExec(E::Cold),
+            Self::OfExec(E::Local),
+            Self::OfExec(E::Idle),
+            Self::OfExec(E::Memory),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Hop => Some(PossibleValue::new("hop").help("Group: latency, rate, stream")),
+            Self::Exec => Some(PossibleValue::new("exec").help("Group: all that follow `stream`")),
+            Self::OfHop(figure) => figure.to_possible_value(),
+            Self::OfExec(figure) => figure.to_possible_value(),
+        }
+    }
+}
+
+/// What is measured of the hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Figure {
     /// Median time of a unary call, one at a time
@@ -65,5 +150,33 @@ impl Figure {
     /// Whether a smaller figure is the better one.
     pub(crate) fn smaller_is_better(self) -> bool {
         self == Self::Latency
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(only: &[&str]) -> (usize, Vec<exec::Figure>) {
+        let args = ["bench"].iter().chain(only);
+        let run = Args::try_parse_from(args).unwrap().run;
+        (run.hop_figures().len(), run.exec_figures())
+    }
+
+    #[test]
+    fn figures_are_chosen_one_by_one_or_as_a_group() {
+        let all = exec::Figure::value_variants();
+        assert_eq!(chosen(&[]), (3, all.to_vec()));
+        assert_eq!(chosen(&["--only", "hop"]), (3, vec![]));
+        assert_eq!(chosen(&["--only", "exec"]), (0, all.to_vec()));
+        let two = chosen(&["--only", "rate,cold"]);
+        assert_eq!(two, (1, vec![exec::Figure::Cold]));
+    }
+
+    #[test]
+    fn every_figure_can_be_chosen() {
+        let choices = Choice::value_variants().len();
+        let figures = Figure::ALL.len() + exec::Figure::value_variants().len();
+        assert_eq!(choices, figures + 2);
     }
 }

@@ -47,6 +47,32 @@ pub(crate) enum Error {
         /// What is wrong.
         what: String,
     },
+    /// The Docker Engine cannot be used.
+    #[error(
+        "no Docker Engine answers at {socket}: {what}; start one on this machine, name its socket with --docker, or take other figures with --only"
+    )]
+    NoEngine {
+        /// Where it was looked for.
+        socket: String,
+        /// Why not.
+        what: String,
+    },
+    /// The Docker Engine has no such image.
+    #[error(
+        "the Docker Engine has no image {0}: pull debian:12-slim and tag it so, or name another with --image"
+    )]
+    NoImage(String),
+    /// The Docker Engine refused something, or answered with something else.
+    #[error("the Docker Engine: {doing}: {what}")]
+    Engine {
+        /// What it was asked.
+        doing: String,
+        /// What it said.
+        what: String,
+    },
+    /// A signal ended the run.
+    #[error("ended by a signal; what was made is removed")]
+    Interrupted,
     /// A phase took far longer than on any machine that a figure could be taken on.
     #[error("{0} did not end in time; is the machine busy?")]
     Late(&'static str),

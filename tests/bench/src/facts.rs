@@ -1,10 +1,8 @@
 //! What the machine and the programs are that a figure was taken on.
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fmt, fs, path::Path, process::Stdio, time::Duration};
 
 use tokio::{process::Command, time::timeout};
-
-use crate::config::RunArgs;
 
 /// How long a program may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -13,24 +11,22 @@ const UNKNOWN: &str = "unknown";
 /// Facts to print below a table.
 pub(crate) struct Facts {
     /// Model of the processor.
-    pub(crate) cpu: String,
+    cpu: String,
     /// Processors that a program may use.
-    pub(crate) cores: usize,
+    cores: usize,
     /// Bytes of memory, in GiB.
-    pub(crate) memory_gib: u64,
+    memory_gib: u64,
     /// Name of the distribution.
-    pub(crate) system: String,
+    system: String,
     /// Release of the kernel.
-    pub(crate) kernel: String,
+    kernel: String,
     /// What compiled gateway, provider and client.
-    pub(crate) rustc: String,
-    /// What it is compared with.
-    pub(crate) nginx: String,
+    rustc: String,
 }
 
 impl Facts {
     /// Asks the machine. What it does not tell is `unknown`.
-    pub(crate) async fn gather(args: &RunArgs) -> Self {
+    pub(crate) async fn gather() -> Self {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let memory_kib = field("/proc/meminfo", "MemTotal", ':').and_then(|text| {
@@ -47,8 +43,16 @@ impl Facts {
                 .filter(|text| !text.is_empty())
                 .unwrap_or_else(|| UNKNOWN.into()),
             rustc: version(rustc.as_ref(), "--version").await,
-            nginx: version(&args.nginx, "-v").await,
         }
+    }
+}
+
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "- cores: {}\n- CPU: {}", self.cores, self.cpu)?;
+        writeln!(f, "- memory: {} GiB", self.memory_gib)?;
+        writeln!(f, "- system: {}, Linux {}", self.system, self.kernel)?;
+        writeln!(f, "- {}", self.rustc)
     }
 }
 
@@ -63,7 +67,7 @@ fn field(file: &str, name: &str, between: char) -> Option<String> {
 }
 
 /// What a program says of itself; nginx says it to stderr.
-async fn version(program: &Path, flag: &str) -> String {
+pub(crate) async fn version(program: &Path, flag: &str) -> String {
     let mut command = Command::new(program);
     command.arg(flag).stdin(Stdio::null());
     let Ok(Ok(output)) = timeout(PATIENCE, command.output()).await else {

@@ -1,18 +1,16 @@
-//! Measures what a call costs on its way through the gateway, beside nginx and beside no hop at all.
+//! Measures Sandgate beside what it is compared with: nginx, the Docker exec API, bubblewrap.
 
 mod child;
 mod config;
-mod cpu;
 mod error;
+mod exec;
 mod facts;
 mod gateway;
-mod load;
-mod nginx;
-mod provider;
-mod rounds;
-mod samples;
-mod setup;
-mod table;
+mod hop;
+mod programs;
+mod run;
+mod spread;
+mod way;
 
 use std::process::ExitCode;
 
@@ -24,8 +22,8 @@ use config::{Args, Command};
 async fn main() -> ExitCode {
     let args = Args::parse();
     let done = match &args.command {
-        Some(Command::Provider) => provider::run().await,
-        None => rounds::run(&args.run).await,
+        Some(Command::Provider) => hop::provider::run().await,
+        None => run::all(&args.run).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,7 +19,7 @@ mod tls;
 mod world;
 
 pub use client::{Client, Finished};
-pub use fake::{Act, Call, Fake, Op, Scripted};
+pub use fake::{Act, Call, Fake, Op};
 pub use link::Link;
 pub use process::{Binary, build};
 pub use raw::{Raw, Reply, frame, framed};

@@ -38,6 +38,7 @@ pub struct World {
     pub provider: SocketAddr,
     /// Ends the gateway.
     pub running: sandgate_gateway::Running,
+    config: Config,
     link: Option<Arc<Link>>,
     tap: Option<Tap>,
     _data: TempDir,
@@ -95,18 +96,29 @@ impl World {
             link = Some(made);
         }
         let data = tempfile::tempdir().unwrap();
-        let running = sandgate_gateway::start(plan.config(address, &data))
-            .await
-            .unwrap();
+        let config = plan.config(address, &data);
+        let running = sandgate_gateway::start(config.clone()).await.unwrap();
         Self {
             fake,
             gateway: running.address(),
             provider: provider.address(),
             running,
+            config,
             link,
             tap,
             _data: data,
             _provider: provider,
+        }
+    }
+
+    /// Ends the gateway after this time, and starts one with the same data, elsewhere.
+    pub async fn restarted(self, grace: Duration) -> Self {
+        self.running.stop(grace).await;
+        let running = sandgate_gateway::start(self.config.clone()).await.unwrap();
+        Self {
+            gateway: running.address(),
+            running,
+            ..self
         }
     }
 

@@ -22,19 +22,22 @@ fn strings(texts: &[&str]) -> Option<Vec<String>> {
 #[test]
 fn an_empty_spec_is_all_defaults() {
     let labels = Labels::from([("a".to_owned(), "b".to_owned())]);
-    let body = plan(&Spec::default())
-        .unwrap()
-        .body(labels.clone(), "net-1");
+    let body = plan(&Spec::default()).unwrap().body(
+        labels.clone(),
+        "net-1",
+        vec!["init".to_owned()],
+        Vec::new(),
+    );
     let expected = ContainerCreateBody {
         image: Some("ubuntu:24.04".to_owned()),
-        entrypoint: strings(&["tail", "-f", "/dev/null"]),
-        cmd: strings(&[]),
+        entrypoint: strings(&["/run/sandgate-runner"]),
+        cmd: strings(&["init"]),
         healthcheck: Some(HealthConfig {
             test: strings(&["NONE"]),
             ..Default::default()
         }),
         stop_signal: Some("SIGTERM".to_owned()),
-        user: None,
+        user: strings(&["0:0"]).map(|all| all.concat()),
         env: strings(&[]),
         working_dir: Some("/workspace".to_owned()),
         labels: Some(labels),
@@ -55,7 +58,7 @@ fn an_empty_spec_is_all_defaults() {
             ]),
             security_opt: strings(&["no-new-privileges"]),
             privileged: Some(false),
-            init: Some(true),
+            init: Some(false),
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::NO),
                 maximum_retry_count: None,
@@ -88,9 +91,11 @@ fn a_spec_wins_over_every_default() {
         workdir: "/srv/work".into(),
         ..Spec::default()
     };
-    let body = plan(&spec).unwrap().body(Labels::new(), "none");
+    let body = plan(&spec).unwrap();
+    let settings = body.settings(None);
+    let body = body.body(Labels::new(), "none", Vec::new(), Vec::new());
+    assert_eq!(settings.user, "1000:1000");
     assert_eq!(body.image.as_deref(), Some("alpine:3"));
-    assert_eq!(body.user.as_deref(), Some("1000:1000"));
     assert_eq!(body.env, strings(&["A=1", "B=x=y"]));
     assert_eq!(body.working_dir.as_deref(), Some("/srv/work"));
     let host = body.host_config.unwrap();
@@ -212,4 +217,33 @@ fn callers_see_every_default() {
         (seen.workdir.as_str(), seen.runtime.as_str()),
         ("/srv", "runsc")
     );
+}
+
+#[test]
+fn the_image_tells_who_commands_run_as() {
+    let people = People {
+        default: "me".into(),
+        passwd: b"root:x:0:0::/root:/bin/sh\nme:x:7:7::/home/me:/bin/sh\n".to_vec(),
+        ..People::default()
+    };
+    let mut own = plan(&Spec::default()).unwrap();
+    assert_eq!(own.settle(&people).unwrap().uid, 7);
+    assert_eq!(
+        (own.user.as_str(), &own.env[..]),
+        ("me", &["HOME=/home/me".to_owned()][..])
+    );
+    let root = Spec {
+        user: "root".into(),
+        ..Spec::default()
+    };
+    let mut root = plan(&root).unwrap();
+    assert_eq!(root.settle(&people).unwrap().home, "/root");
+    assert!(root.env.is_empty());
+    let home = Spec {
+        env: [("HOME".to_owned(), "/x".to_owned())].into(),
+        ..Spec::default()
+    };
+    let mut home = plan(&home).unwrap();
+    home.settle(&people).unwrap();
+    assert_eq!(home.env, ["HOME=/x"]);
 }

@@ -2,22 +2,22 @@
 //! the docker CLI. What a test leaves behind fails it, and is taken away.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub(crate) mod runner;
+
 use std::{
+    path::Path,
     process::{Command as Cli, Stdio},
     time::Duration,
 };
 
-use bytes::Bytes;
 use clap::Parser as _;
-use sandgate_kit::{
-    CallContext, Command, Event, Instance, Kind, Outcome, Process as _, Provider as _, Spec,
-};
-use sandgate_proto::{
-    provider::v1::ProviderContext,
-    v1::{OutputChannel, sandbox_spec::Source},
-};
+use sandgate_kit::{CallContext, Instance, Kind, Provider as _, Spec};
+use sandgate_proto::{provider::v1::ProviderContext, v1::sandbox_spec::Source};
 use sandgate_provider_container::{Args, Config, Container};
+use tempfile::TempDir;
 use uuid::Uuid;
+
+pub(crate) use self::runner::{Command, Process, Seen, shell};
 
 /// Longer than anything should take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,11 +27,21 @@ pub(crate) struct World {
     pub(crate) provider: Container,
     pub(crate) gateway_id: String,
     pub(crate) session_id: String,
+    /// The provider's folder; removed with the test.
+    pub(crate) data: TempDir,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let provider = Container::connect(config()).await.unwrap();
+        Self::with(|_| {}).await
+    }
+
+    /// With another configuration.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = config(data.path());
+        change(&mut config);
+        let provider = Container::connect(config).await.unwrap();
         provider
             .health()
             .await
@@ -40,6 +50,7 @@ impl World {
             provider,
             gateway_id: id(),
             session_id: id(),
+            data,
         }
     }
 
@@ -63,9 +74,7 @@ impl World {
     pub(crate) async fn sandbox_of(&self, spec: Spec) -> (CallContext, Instance) {
         let mut context = self.context();
         let instance = self.provider.create(&context, spec).await.unwrap();
-        context
-            .provider_sandbox_id
-            .clone_from(&instance.provider_sandbox_id);
+        know(&mut context, &instance);
         (context, instance)
     }
 
@@ -75,16 +84,12 @@ impl World {
     }
 
     pub(crate) async fn run(&self, context: &CallContext, command: Command) -> Seen {
-        let mut process = self.provider.exec(context, command).await.unwrap();
-        let mut seen = Seen::default();
-        while seen.outcome.is_none() {
-            seen.add(
-                tokio::time::timeout(PATIENCE, process.next())
-                    .await
-                    .expect("a hanging command"),
-            );
-        }
-        seen
+        self.start(context, command).await.finish().await
+    }
+
+    pub(crate) async fn start(&self, context: &CallContext, command: Command) -> Process {
+        let reached = self.provider.reach(context).await.unwrap();
+        Process::start(reached, context, command).await
     }
 
     /// Why a sandbox cannot be made, after a look that nothing is left of it.
@@ -95,7 +100,13 @@ impl World {
             .await
             .expect_err("made");
         assert_eq!(self.leftovers(), Vec::<String>::new());
+        assert_eq!(self.folders(), Vec::<String>::new());
         (error.kind().clone(), error.to_string())
+    }
+
+    /// Folders of containers on the host, whether they are there or not.
+    pub(crate) fn folders(&self) -> Vec<String> {
+        names(&self.data.path().join("container/run"))
     }
 
     /// Containers and networks of this gateway, running or not.
@@ -126,57 +137,28 @@ impl Drop for World {
     }
 }
 
-/// Everything that a command did.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
-    pub(crate) outcome: Option<Outcome>,
+/// Names in a folder.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
-impl Seen {
-    pub(crate) fn add(&mut self, event: Event) {
-        match event {
-            Event::Output(OutputChannel::Stdout, data) => self.stdout.extend_from_slice(&data),
-            Event::Output(OutputChannel::Stderr, data) => self.stderr.extend_from_slice(&data),
-            Event::Output(channel, _) => panic!("output on {channel:?}"),
-            Event::Ended(outcome) => self.outcome = Some(outcome),
-        }
-    }
-
-    pub(crate) fn code(&self) -> i32 {
-        match &self.outcome {
-            Some(Outcome::Exited(code)) => *code,
-            other => panic!(
-                "{other:?}, stderr: {}",
-                String::from_utf8_lossy(&self.stderr)
-            ),
-        }
-    }
-
-    /// Output of a command that succeeded.
-    pub(crate) fn text(&self) -> String {
-        assert_eq!(
-            self.code(),
-            0,
-            "stderr: {}",
-            String::from_utf8_lossy(&self.stderr)
-        );
-        String::from_utf8(self.stdout.clone()).unwrap()
-    }
-
-    pub(crate) fn start_failed(&self) -> &'static str {
-        match &self.outcome {
-            Some(Outcome::StartFailed { reason, .. }) => reason,
-            other => panic!("{other:?}"),
-        }
-    }
+/// Keeps what the gateway would keep of an answer.
+pub(crate) fn know(context: &mut CallContext, instance: &Instance) {
+    context
+        .provider_sandbox_id
+        .clone_from(&instance.provider_sandbox_id);
+    context.state = instance.state_data.to_vec().into();
 }
 
 /// The provider's configuration: the engine of the environment, an image that it has.
-pub(crate) fn config() -> Config {
+pub(crate) fn config(data: &Path) -> Config {
     Config {
         image: image(),
+        data_dir: Some(data.to_owned()),
+        transport: crate::TRANSPORT,
         ..Args::parse_from(["test"]).container.config()
     }
 }
@@ -189,20 +171,6 @@ pub(crate) fn from_image(image: &str) -> Spec {
     Spec {
         source: Some(Source::Image(image.to_owned())),
         ..Spec::default()
-    }
-}
-
-pub(crate) fn shell(line: &str) -> Command {
-    program(&["/bin/sh", "-c", line])
-}
-
-pub(crate) fn program(argv: &[&str]) -> Command {
-    Command {
-        argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
-        cwd: String::new(),
-        env: Default::default(),
-        user: String::new(),
-        stdin: Bytes::new(),
     }
 }
 

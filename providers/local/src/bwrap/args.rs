@@ -54,7 +54,13 @@ const ETC: [&str; 20] = [
     "timezone",
 ];
 
-/// One command's view of the world.
+/// Where the runner finds what is its own: its socket and its spool on the sandbox's disk, and the
+/// count of processes ended for want of memory.
+pub(crate) const CONTROL: &str = "/run/sandgate";
+pub(crate) const OOM: &str = "/run/sandgate-oom";
+pub(super) const RUNNER: &str = "/run/sandgate-runner";
+
+/// A sandbox's view of the world.
 #[derive(Clone, Debug)]
 pub(crate) struct View<'a> {
     /// The sandbox's folder on the host.
@@ -65,8 +71,10 @@ pub(crate) struct View<'a> {
     pub(crate) network: bool,
     /// Whether it joins a user namespace made before, or makes its own.
     pub(crate) joins: bool,
-    /// Working folder inside.
-    pub(crate) cwd: &'a str,
+    /// The runner on the host.
+    pub(crate) runner: &'a Path,
+    /// The host's count of processes ended for want of memory, where there is one.
+    pub(crate) oom: Option<&'a Path>,
     /// Environment on top of the usual names.
     pub(crate) env: &'a BTreeMap<String, String>,
 }
@@ -137,7 +145,8 @@ fn options(view: &View<'_>, roots: &[Root]) -> Vec<OsString> {
         "../tmp",
         "/var/tmp",
     ]);
-    list.add(["--remount-ro", "/", "--chdir", view.cwd]);
+    runner(&mut list, view);
+    list.add(["--remount-ro", "/", "--chdir", "/"]);
     environment(&mut list, view.env);
     list.0
 }
@@ -154,13 +163,26 @@ fn namespaces(list: &mut Options, view: &View<'_>) {
         list.add(["--unshare-net"]);
     }
     if view.joins {
-        // As the descriptor to be kept by the init, too, which makes bwrap close it for the command.
-        list.fd("--userns", USERNS_FD).fd("--sync-fd", USERNS_FD);
+        list.fd("--userns", USERNS_FD);
     } else {
         list.add(["--unshare-user"]);
     }
     list.add(["--uid", UID, "--gid", UID, "--cap-drop", "ALL"]);
-    list.add(["--die-with-parent", "--new-session"]);
+    // It outlives the provider: nothing here ties it to its parent.
+    list.add(["--as-pid-1", "--new-session"]);
+}
+
+fn runner(list: &mut Options, view: &View<'_>) {
+    let control = view.folder.join(crate::store::CONTROL);
+    list.add(["--bind".as_ref(), control.as_os_str(), CONTROL.as_ref()]);
+    list.add([
+        "--ro-bind".as_ref(),
+        view.runner.as_os_str(),
+        RUNNER.as_ref(),
+    ]);
+    if let Some(oom) = view.oom {
+        list.add(["--ro-bind".as_ref(), oom.as_os_str(), OOM.as_ref()]);
+    }
 }
 
 fn programs(list: &mut Options, roots: &[Root]) {
@@ -256,7 +278,8 @@ mod tests {
             etc: Path::new("/data/local/etc"),
             network,
             joins,
-            cwd: "/workspace/x",
+            runner: Path::new("/data/local/runner/r"),
+            oom: Some(Path::new("/cgroup/id/memory.events")),
             env: &env,
         };
         let roots = [Root::Link("bin", "usr/bin".into()), Root::Folder("lib")];
@@ -273,12 +296,13 @@ mod tests {
         let line = line(false, false);
         for part in [
             "--unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --hostname sandbox --unshare-net",
-            "--unshare-user --uid 1000 --gid 1000 --cap-drop ALL --die-with-parent --new-session",
+            "--unshare-user --uid 1000 --gid 1000 --cap-drop ALL --as-pid-1 --new-session",
             "--ro-bind /usr /usr --symlink usr/bin /bin --ro-bind /lib /lib",
             "--ro-bind /data/local/etc/passwd /etc/passwd",
             "--proc /proc --dev /dev --remount-ro /dev",
             "--bind /data/local/id/workspace /workspace --bind /data/local/id/home /home/sandbox --bind /data/local/id/tmp /tmp",
-            "--remount-ro / --chdir /workspace/x --clearenv",
+            "--bind /data/local/id/control /run/sandgate --ro-bind /data/local/runner/r /run/sandgate-runner",
+            "--ro-bind /cgroup/id/memory.events /run/sandgate-oom --remount-ro / --chdir / --clearenv",
             "--setenv HOME /home/sandbox",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
@@ -291,6 +315,7 @@ mod tests {
             "/sys",
             "--ro-bind /etc ",
             "--share-net",
+            "--die-with-parent",
         ] {
             assert!(!line.contains(absent), "{absent} is in {line}");
         }
@@ -300,7 +325,7 @@ mod tests {
     fn network_and_a_joined_user_namespace_change_only_what_they_must() {
         let line = line(true, true);
         assert!(!line.contains("--unshare-net") && !line.contains("--unshare-user"));
-        assert!(line.contains("--userns 8 --sync-fd 8 --uid 1000"));
+        assert!(line.contains("--userns 8 --uid 1000"));
         assert!(line.contains("--ro-bind-try /etc/resolv.conf /etc/resolv.conf"));
     }
 
@@ -312,7 +337,8 @@ mod tests {
             etc: Path::new("/e"),
             network: false,
             joins: false,
-            cwd: "/",
+            runner: Path::new("/r"),
+            oom: None,
             env: &env,
         };
         assert_eq!(encoded(&view, &[]), None);

@@ -1,15 +1,15 @@
 //! Starts a bwrap that waits, its namespace made, until it is let go.
 
 use std::{
-    fs::File,
-    io::{self, PipeWriter, Seek as _, Write as _},
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, PipeWriter, Read as _, Seek as _, Write as _},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::process::CommandExt as _,
+        unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
     time::Duration,
 };
 
@@ -18,16 +18,16 @@ use rustix::{
     fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create},
     process::Pid,
 };
-use sandgate_kit::Command;
 use thiserror::Error;
-use tokio::{io::AsyncReadExt as _, process::Child, time::timeout};
+use tokio::time::timeout;
 
 use super::{
-    Spawner, Status, UserNamespace,
-    args::{Root, View, encoded},
+    UserNamespace,
+    args::{RUNNER, Root, View, encoded},
     seccomp::Filters,
+    status::Status,
 };
-use crate::namespace::{Held, Namespace};
+use crate::init::{Held, Init};
 
 /// Numbers that bwrap finds its descriptors under.
 pub(super) const ARGS_FD: i32 = 3;
@@ -36,6 +36,9 @@ pub(super) const ABSENT_FD: i32 = 5;
 pub(super) const STATUS_FD: i32 = 6;
 pub(super) const BLOCK_FD: i32 = 7;
 pub(super) const USERNS_FD: i32 = 8;
+/// And the runner: the folder of its control groups. Not a mount, which commands could write to as
+/// well: nobody else can get at what a process that is not dumpable has open.
+const GROUPS_FD: i32 = 9;
 
 /// How long bwrap may take to make the namespace.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -43,13 +46,27 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Text of a failure that is kept for the log, bytes.
 const TEXT: u64 = 4096;
 
-/// What is needed to start any command.
+/// What is needed to start any sandbox.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     bwrap: PathBuf,
-    spawner: Spawner,
     filters: Filters,
     roots: Vec<Root>,
+}
+
+/// What is to run in a sandbox.
+#[derive(Debug)]
+pub(crate) struct Program<'a> {
+    /// What it sees.
+    pub(crate) view: View<'a>,
+    /// The user namespace to join.
+    pub(crate) users: Option<&'a UserNamespace>,
+    /// The folder of its control groups.
+    pub(crate) groups: Option<OwnedFd>,
+    /// Options of the runner.
+    pub(crate) options: Vec<OsString>,
+    /// Where bwrap and the runner write what they have to complain about.
+    pub(crate) log: &'a Path,
 }
 
 /// Why there is no namespace.
@@ -58,8 +75,8 @@ pub(crate) enum LaunchError {
     /// A value holds a NUL byte.
     #[error("a NUL byte in an option")]
     Nul,
-    /// Arguments and environment are longer than the kernel or bwrap takes.
-    #[error("arguments and environment are too long")]
+    /// The environment has more variables than bwrap takes.
+    #[error("the environment has too many variables")]
     TooLong,
     /// bwrap cannot be started at all.
     #[error("bwrap cannot be started")]
@@ -72,37 +89,51 @@ pub(crate) enum LaunchError {
     Io(#[from] io::Error),
 }
 
-/// A bwrap whose command has not begun.
+/// A sandbox whose first process has not begun. Dropped, it is ended.
 #[derive(Debug)]
 pub(crate) struct Launched {
-    // The first to be dropped: were the gate closed before, the command would begin.
-    namespace: Held,
-    child: Child,
-    status: Status,
-    init: Pid,
-    gate: PipeWriter,
+    init: Init,
+    pid: Pid,
+    held: Held,
+    gate: Option<PipeWriter>,
 }
 
 impl Launched {
-    /// Init of the namespace, as the host sees it. Limits put on it hold for the command.
-    pub(crate) const fn init(&self) -> Pid {
-        self.init
+    /// The first process.
+    pub(crate) const fn init(&self) -> &Init {
+        &self.init
     }
 
-    /// The processes of the command.
-    pub(crate) const fn namespace(&self) -> &Arc<Namespace> {
-        &self.namespace.0
+    /// Its number. Limits put on it hold for all of the sandbox.
+    pub(crate) const fn pid(&self) -> Pid {
+        self.pid
     }
 
-    /// Lets the command begin.
-    pub(crate) fn release(mut self) -> io::Result<(Child, Status, Held)> {
-        self.gate.write_all(b"\n")?;
-        Ok((self.child, self.status, self.namespace))
+    /// Lets it begin.
+    pub(crate) fn release(mut self) -> io::Result<()> {
+        let Some(mut gate) = self.gate.take() else {
+            return Ok(());
+        };
+        let released = gate.write_all(b"\n");
+        if released.is_err() {
+            self.held.kill();
+        }
+        released
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        // Were the gate closed before, it would begin.
+        if self.gate.is_some() {
+            self.held.kill();
+        }
     }
 }
 
 impl Launcher {
-    /// Must be called within a runtime.
+    /// Marks every descriptor that this process has by now, but the first three, as not to be
+    /// inherited.
     pub(crate) fn new(bwrap: PathBuf) -> io::Result<Self> {
         // What this process inherited and was not told about would be passed on through bwrap, and a
         // folder of the host among it would be a way out.
@@ -110,23 +141,18 @@ impl Launcher {
         let filters = Filters::new().map_err(io::Error::other)?;
         Ok(Self {
             bwrap,
-            spawner: Spawner::start()?,
             filters,
             roots: Root::found(),
         })
     }
 
-    /// Starts a bwrap for `command` and waits until its namespace is there. Not to be dropped half
-    /// way: a gate that closes lets the command begin, and nobody would know of it.
-    pub(crate) async fn launch(
-        &self,
-        view: &View<'_>,
-        users: Option<&UserNamespace>,
-        command: &Command,
-    ) -> Result<Launched, LaunchError> {
+    /// Starts a bwrap and waits until its namespace is there. Not to be dropped half way: a gate
+    /// that closes lets the runner begin, and nobody would know of it until the next start of the
+    /// provider. Must be called within a runtime, which reaps bwrap.
+    pub(crate) async fn launch(&self, program: Program<'_>) -> Result<Launched, LaunchError> {
         let (status, status_writer) = io::pipe()?;
         let (gate_reader, gate) = io::pipe()?;
-        let args = encoded(view, &self.roots).ok_or(LaunchError::Nul)?;
+        let args = encoded(&program.view, &self.roots).ok_or(LaunchError::Nul)?;
         let mut fds = vec![
             (ARGS_FD, memory(&args)?),
             (REFUSED_FD, memory(self.filters.refused())?),
@@ -134,17 +160,25 @@ impl Launcher {
             (STATUS_FD, status_writer.into()),
             (BLOCK_FD, gate_reader.into()),
         ];
-        if let Some(users) = users {
+        let mut options = program.options;
+        if let Some(groups) = program.groups {
+            fds.push((GROUPS_FD, groups));
+            options.push("--cgroup".into());
+            options.push(format!("/proc/self/fd/{GROUPS_FD}").into());
+        }
+        if let Some(users) = program.users {
             fds.push((USERNS_FD, users.as_fd().try_clone_to_owned()?));
         }
-        let process = self.process(command, users.is_some(), fds)?;
-        let child = self.spawner.spawn(process).await.map_err(|error| {
-            if error.kind() == io::ErrorKind::ArgumentListTooLong {
-                return LaunchError::TooLong;
-            }
-            LaunchError::Spawn(error)
-        })?;
-        let begun = begun(child, Status::new(status.into())?, gate);
+        let log = log(program.log)?;
+        let process = self.process(&options, log, program.users.is_some(), fds)?;
+        // Dropped, it is reaped by the runtime when it ends; until then it waits for the sandbox,
+        // which needs it no more.
+        drop(
+            tokio::process::Command::from(process)
+                .spawn()
+                .map_err(LaunchError::Spawn)?,
+        );
+        let begun = begun(Status::new(status.into())?, gate, program.log);
         timeout(DEADLINE, begun)
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
@@ -152,25 +186,22 @@ impl Launcher {
 
     fn process(
         &self,
-        command: &Command,
+        options: &[OsString],
+        log: File,
         as_root: bool,
         fds: Vec<(i32, OwnedFd)>,
-    ) -> io::Result<tokio::process::Command> {
+    ) -> io::Result<std::process::Command> {
         let mut process = std::process::Command::new(&self.bwrap);
         process
-            .args(["--args", &ARGS_FD.to_string(), "--"])
-            .args(&command.argv);
+            .args(["--args", &ARGS_FD.to_string(), "--", RUNNER, "init"])
+            .args(options);
         // Nothing of ours goes inside, and its messages come in one language.
         process.env_clear();
-        let stdin = match command.stdin.is_empty() {
-            true => Stdio::null(),
-            // A sealed memory file: no task has to feed it, and nobody can make it grow.
-            false => memory(&command.stdin)?.into(),
-        };
+        process.current_dir("/");
         process
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         // Signals of the provider's terminal are not for its sandboxes.
         process.process_group(0);
         if as_root {
@@ -184,40 +215,49 @@ impl Launcher {
         process
             .fd_mappings(mappings.collect())
             .map_err(io::Error::other)?;
-        let mut process = tokio::process::Command::from(process);
-        process.kill_on_drop(true);
         Ok(process)
     }
 }
 
-async fn begun(
-    mut child: Child,
-    mut status: Status,
-    gate: PipeWriter,
-) -> Result<Launched, LaunchError> {
+async fn begun(mut status: Status, gate: PipeWriter, log: &Path) -> Result<Launched, LaunchError> {
     if let Some(report) = status.next().await?
-        && let Some(init) = report.child_pid.and_then(Pid::from_raw)
-        && let Some(inode) = report.pid_namespace
+        && let Some(pid) = report.child_pid.and_then(Pid::from_raw)
     {
-        let namespace = Held(Arc::new(Namespace::of(init, inode)?));
+        let init = Init::of(pid)?;
+        let held = init.hold()?;
+        let held = held.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         return Ok(Launched {
-            namespace,
-            child,
-            status,
             init,
-            gate,
+            pid,
+            held,
+            gate: Some(gate),
         });
     }
-    let mut text = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        stderr.take(TEXT).read_to_end(&mut text).await?;
-    }
-    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    let text = complaint(log);
     // bwrap takes 9,000 of them (MAX_ARGS in bubblewrap.c).
     if text.starts_with("bwrap: Exceeded maximum number of arguments") {
         return Err(LaunchError::TooLong);
     }
     Err(LaunchError::Refused(text))
+}
+
+fn log(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    options.append(true).create_new(true).mode(0o600).open(path)
+}
+
+/// What bwrap or the runner wrote there, its beginning.
+pub(crate) fn complaint(log: &Path) -> String {
+    let mut text = Vec::new();
+    if let Ok(file) = File::open(log) {
+        // What could be read is what there is to be said.
+        let _ = file.take(TEXT).read_to_end(&mut text);
+    }
+    String::from_utf8_lossy(&text).trim().to_owned()
 }
 
 /// A file in memory that nobody can change any more.

@@ -4,17 +4,14 @@ mod args;
 mod etc;
 mod launch;
 mod seccomp;
-mod spawner;
 mod status;
 mod trial;
 mod userns;
 
 pub(crate) use self::{
-    args::{HOME, UID, USER, View, WORKSPACE},
+    args::{CONTROL, HOME, OOM, UID, USER, View, WORKSPACE},
     etc::publish as publish_etc,
-    launch::{LaunchError, Launched, Launcher},
-    spawner::Spawner,
-    status::Status,
+    launch::{LaunchError, Launched, Launcher, Program, complaint},
     trial::{trial, version},
     userns::UserNamespace,
 };

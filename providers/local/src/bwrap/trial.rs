@@ -59,10 +59,7 @@ fn prepared(bwrap: &Path, users: Option<&UserNamespace>) -> io::Result<std::proc
     ]);
     if let Some(users) = users {
         let fd = USERNS_FD.to_string();
-        command
-            .args(["--userns", &fd, "--sync-fd", &fd])
-            .uid(0)
-            .gid(0);
+        command.args(["--userns", &fd]).uid(0).gid(0);
         let parent_fd = users.as_fd().try_clone_to_owned()?;
         let mapping = FdMapping {
             parent_fd,
@@ -74,15 +71,8 @@ fn prepared(bwrap: &Path, users: Option<&UserNamespace>) -> io::Result<std::proc
     } else {
         command.arg("--unshare-user");
     }
-    command.args([
-        "--uid",
-        UID,
-        "--gid",
-        UID,
-        "--cap-drop",
-        "ALL",
-        "--die-with-parent",
-    ]);
+    command.args(["--uid", UID, "--gid", UID, "--cap-drop", "ALL"]);
+    command.arg("--as-pid-1");
     command
         .args(bound(&Root::found()))
         .args(["--proc", "/proc", "--dev", "/dev"]);

@@ -1,6 +1,6 @@
 //! The user namespace of a sandbox whose provider is root.
 //!
-//! bwrap, started as root, would map the command's user to root of the host. It can instead join a
+//! bwrap, started as root, would map the sandbox's user to root of the host. It can instead join a
 //! namespace that was made for it and become another user there. This one is made by `unshare` from
 //! util-linux; only its maps are written here. It lives as long as its descriptor.
 

@@ -38,6 +38,25 @@ pub(crate) fn detect() -> Found {
     )
 }
 
+/// A folder where root can make groups whose processes can all be ended: version 2, with or without
+/// controllers, else the freezer of version 1.
+pub(super) fn kills() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    rustix::process::geteuid()
+        .is_root()
+        .then(|| kills_in(&mounts))?
+}
+
+fn kills_in(mounts: &str) -> Option<PathBuf> {
+    let mounts = || mounts.lines().filter_map(Mount::parse);
+    let freezer = |mount: &Mount| mount.options.split(',').any(|option| option == "freezer");
+    mounts()
+        .filter(|mount| mount.kind == "cgroup2")
+        .chain(mounts().filter(freezer))
+        .map(|mount| mount.path)
+        .find(|path| writable(path))
+}
+
 fn found(mounts: &str, own: &str, root: bool) -> Found {
     let mounts: Vec<Mount> = mounts.lines().filter_map(Mount::parse).collect();
     for mount in mounts.iter().filter(|mount| mount.kind == "cgroup2") {
@@ -85,16 +104,19 @@ impl Found {
         }
     }
 
-    /// Makes the group below which all others will be.
-    pub(super) fn prepare(self, name: &str) -> io::Result<Option<Tree>> {
+    /// Makes the groups below which all others will be. `kills`: where groups for killing can be
+    /// made, if not among those with limits.
+    pub(super) fn prepare(self, name: &str, kills: Option<PathBuf>) -> io::Result<Tree> {
+        let mut kills = kills.map(|folder| folder.join(name));
         let hierarchies = match self {
-            Self::Nothing => return Ok(None),
+            Self::Nothing => Vec::new(),
             Self::V2(folder) => {
                 divide(&folder, name)?;
                 let path = folder.join(name);
                 make(&path)?;
                 let controllers = had(&path, "cgroup.controllers");
                 enable(&path)?;
+                kills = Some(path.clone());
                 vec![Hierarchy {
                     path,
                     controllers,
@@ -115,7 +137,10 @@ impl Found {
                 hierarchies
             }
         };
-        Ok(Some(Tree::new(hierarchies)))
+        if kills.as_deref().is_some_and(|kills| make(kills).is_err()) {
+            kills = None;
+        }
+        Ok(Tree::new(hierarchies, kills))
     }
 }
 
@@ -280,14 +305,26 @@ mod tests {
     }
 
     #[test]
+    fn processes_are_ended_by_version_2_or_else_by_the_freezer() {
+        let (two, one) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let freezer = format!(
+            "1 2 0:3 / {} rw - cgroup c rw,freezer",
+            one.path().display()
+        );
+        let both = format!("{freezer}\n{}", v2(two.path(), "", ""));
+        assert_eq!(kills_in(&both).as_deref(), Some(two.path()));
+        assert_eq!(kills_in(&freezer).as_deref(), Some(one.path()));
+        assert_eq!(kills_in("1 2 0:3 / /tmp rw - tmpfs tmpfs rw"), None);
+    }
+
+    #[test]
     fn version_2_hands_its_controllers_down() {
         let folder = tempfile::tempdir().unwrap();
         v2(folder.path(), "cpu memory pids", "");
         fs::create_dir(folder.path().join("ours")).unwrap();
         v2(&folder.path().join("ours"), "cpu memory pids", "");
         Found::V2(folder.path().to_owned())
-            .prepare("ours")
-            .unwrap()
+            .prepare("ours", None)
             .unwrap();
         for path in [folder.path().to_owned(), folder.path().join("ours")] {
             assert_eq!(

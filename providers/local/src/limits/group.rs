@@ -1,23 +1,21 @@
-//! The files of control groups: one group a sandbox with its limits, in it one an execution, which
-//! tells whose process the kernel ended.
+//! The files of control groups: one group a sandbox, with its limits, and one below which the runner
+//! gives each execution its own, so that it can end what an execution started.
 
 use std::{
-    fs, io,
+    collections::HashSet,
+    fs::{self, File},
+    io,
+    os::{fd::OwnedFd, unix::fs::chown},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use rustix::process::Pid;
 
 use super::Limits;
+use crate::identity::HostUser;
 
 /// Period over which CPU time is measured, microseconds; the kernel's default.
 const PERIOD: u64 = 100_000;
-
-/// How long the end of a provider may wait for processes that were killed.
-const LAST: Duration = Duration::from_secs(1);
 
 /// One mounted tree of groups: the only one of version 2, or one of several of version 1.
 #[derive(Debug)]
@@ -65,155 +63,161 @@ impl Hierarchy {
 /// All our groups.
 #[derive(Debug)]
 pub(super) struct Tree {
+    /// Those with limits.
     hierarchies: Vec<Hierarchy>,
-    next: AtomicU64,
+    /// The group that is ours where processes can be ended for certain; may be one of the others.
+    kills: Option<PathBuf>,
 }
 
 impl Tree {
-    pub(super) const fn new(hierarchies: Vec<Hierarchy>) -> Self {
-        Self {
-            hierarchies,
-            next: AtomicU64::new(0),
-        }
+    pub(super) const fn new(hierarchies: Vec<Hierarchy>, kills: Option<PathBuf>) -> Self {
+        Self { hierarchies, kills }
     }
 
-    /// Makes the group of a sandbox, if need be, and sets its limits.
-    pub(super) fn sandbox(&self, name: &str, limits: &Limits) -> io::Result<()> {
+    /// Whether trees of processes can be ended for certain.
+    pub(super) const fn kills(&self) -> bool {
+        self.kills.is_some()
+    }
+
+    /// Makes the groups of a sandbox, if need be, and sets its limits. `user` may make groups inside
+    /// the one that is for killing, and move its own processes there.
+    pub(super) fn sandbox(
+        &self,
+        name: &str,
+        limits: &Limits,
+        user: Option<HostUser>,
+    ) -> io::Result<Group> {
+        let mut group = Group::default();
         for hierarchy in &self.hierarchies {
             let path = hierarchy.path.join(name);
-            match fs::create_dir(&path) {
-                // Made by an execution before, with the same limits.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                made => made?,
-            }
+            make(&path)?;
             for (file, value, needed) in hierarchy.knobs(limits) {
                 match fs::write(path.join(file), value) {
                     Err(error) if needed => return Err(error),
                     _ => {}
                 }
             }
-            if hierarchy.unified {
-                fs::write(path.join("cgroup.subtree_control"), "+memory")?;
+            if hierarchy.controllers.iter().any(|name| name == "memory") {
+                let file = if hierarchy.unified {
+                    "memory.events"
+                } else {
+                    "memory.oom_control"
+                };
+                group.oom = Some(path.join(file)).filter(|path| path.exists());
+            }
+            group.folders.push(path);
+        }
+        if let Some(kills) = &self.kills {
+            let path = kills.join(name);
+            make(&path)?;
+            if let Some(user) = user {
+                // The kernel asks for the right to write to the members of the group above both.
+                for path in [&path, &path.join("cgroup.procs")] {
+                    chown(path, Some(user.id), Some(user.id))?;
+                }
+            }
+            group.kills = Some(File::open(&path)?.into());
+            if !group.folders.contains(&path) {
+                group.folders.push(path);
+            }
+        }
+        Ok(group)
+    }
+
+    /// Removes the groups of a sandbox and those in them.
+    pub(super) fn forget(&self, sandbox: &str) -> io::Result<()> {
+        self.tops().try_for_each(|top| remove(&top.join(sandbox)))
+    }
+
+    /// Removes the groups of all sandboxes but these.
+    pub(super) fn clear(&self, kept: &HashSet<String>) -> io::Result<()> {
+        for top in self.tops() {
+            for child in children(top)? {
+                let name = child.file_name().unwrap_or_default();
+                if !kept.contains(&*name.to_string_lossy()) {
+                    remove(&child)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Makes a group for one execution in that of its sandbox.
-    pub(super) fn execution(&self, sandbox: &str) -> io::Result<Group> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut group = Group {
-            folders: Vec::new(),
-        };
-        for hierarchy in &self.hierarchies {
-            let path = hierarchy.path.join(sandbox).join(format!("run-{number}"));
-            fs::create_dir(&path)?;
-            group.folders.push(path);
+    /// Removes the tops if no sandbox is left in them.
+    pub(super) fn close(&self) {
+        for top in self.tops() {
+            let _ = fs::remove_dir(top);
         }
-        Ok(group)
     }
 
-    /// Removes the group of a sandbox and those in it.
-    pub(super) fn forget(&self, sandbox: &str) -> io::Result<()> {
-        self.hierarchies
+    fn tops(&self) -> impl Iterator<Item = &Path> {
+        let limits = self.hierarchies.iter().map(|hierarchy| &hierarchy.path);
+        let kills = self
+            .kills
             .iter()
-            .try_for_each(|hierarchy| remove(&hierarchy.path.join(sandbox)))
-    }
-
-    /// Removes every group of a sandbox.
-    pub(super) fn clear(&self) -> io::Result<()> {
-        self.hierarchies
-            .iter()
-            .try_for_each(|hierarchy| remove_inner(&hierarchy.path))
+            .filter(|kills| self.hierarchies.iter().all(|one| one.path != **kills));
+        limits.chain(kills).map(PathBuf::as_path)
     }
 }
 
 impl Drop for Tree {
-    /// The last commands may have been killed just now; the kernel needs some moments to be done
-    /// with them. Nobody comes after this to remove their groups, but the next start.
+    /// Sandboxes that live on keep theirs, and the tops with them.
     fn drop(&mut self) {
-        let deadline = Instant::now() + LAST;
-        let removed = || {
-            self.hierarchies
-                .iter()
-                .all(|hierarchy| remove(&hierarchy.path).is_ok())
-        };
-        while !removed() && Instant::now() < deadline {
-            sleep(Duration::from_millis(5));
-        }
+        self.close();
     }
 }
 
-/// The group of one execution. Removed when dropped, if it is empty by then.
-#[derive(Debug)]
+/// The groups of one sandbox.
+#[derive(Debug, Default)]
 pub(crate) struct Group {
     folders: Vec<PathBuf>,
+    /// The folder below which the runner may make groups of its own.
+    pub(crate) kills: Option<OwnedFd>,
+    /// The file that counts processes ended for want of memory.
+    pub(crate) oom: Option<PathBuf>,
 }
 
 impl Group {
-    /// Moves a process into it; what it starts later follows.
+    /// Moves a process into them; what it starts later follows.
     pub(super) fn add(&self, pid: Pid) -> io::Result<()> {
         let pid = pid.as_raw_nonzero().to_string();
         self.folders
             .iter()
             .try_for_each(|folder| fs::write(folder.join("cgroup.procs"), &pid))
     }
+}
 
-    /// How many of its processes the kernel has ended for want of memory.
-    pub(crate) fn oom_kills(&self) -> u64 {
-        let count = |file: PathBuf| {
-            let text = fs::read_to_string(file).ok()?;
-            text.lines()
-                .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok())
-        };
-        // Version 2 and version 1.
-        let files = ["memory.events", "memory.oom_control"];
-        let all = self
-            .folders
-            .iter()
-            .flat_map(|folder| files.map(|file| folder.join(file)));
-        all.filter_map(count).sum()
-    }
-
-    /// Removes it; fails with `ResourceBusy` while a process is in it.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        self.folders
-            .iter()
-            .try_for_each(|folder| gone(fs::remove_dir(folder)))
+fn make(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = self.remove();
-    }
-}
-
-/// Removes a group and those in it. Its files go with it.
+/// Removes a group and those in it; fails with `ResourceBusy` while a process is in one. Its files
+/// go with it.
 fn remove(path: &Path) -> io::Result<()> {
-    remove_inner(path)?;
-    gone(fs::remove_dir(path))
+    for child in children(path)? {
+        remove(&child)?;
+    }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
-fn remove_inner(path: &Path) -> io::Result<()> {
+fn children(path: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
+    let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            remove(&entry.path())?;
+            found.push(entry.path());
         }
     }
-    Ok(())
-}
-
-fn gone(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -234,13 +238,15 @@ mod tests {
             controllers,
             unified,
         };
-        (folder, Tree::new(vec![hierarchy]))
+        let kills = folder.path().join(if unified { "" } else { "freezer" });
+        fs::create_dir_all(&kills).unwrap();
+        (folder, Tree::new(vec![hierarchy], Some(kills)))
     }
 
     #[test]
     fn limits_are_written_as_each_version_wants_them() {
         let (folder, tree_2) = tree(true);
-        tree_2.sandbox("s", &LIMITS).unwrap();
+        tree_2.sandbox("s", &LIMITS, None).unwrap();
         let read = |name: &str| fs::read_to_string(folder.path().join("s").join(name)).unwrap();
         assert_eq!(read("memory.max"), "1048576");
         assert_eq!(read("memory.swap.max"), "0");
@@ -248,7 +254,7 @@ mod tests {
         assert_eq!(read("pids.max"), "7");
 
         let (folder, tree_1) = tree(false);
-        tree_1.sandbox("s", &LIMITS).unwrap();
+        tree_1.sandbox("s", &LIMITS, None).unwrap();
         let read = |name: &str| fs::read_to_string(folder.path().join("s").join(name)).unwrap();
         assert_eq!(read("memory.limit_in_bytes"), "1048576");
         assert_eq!(read("cpu.cfs_quota_us"), "150000");
@@ -256,20 +262,21 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_has_a_group_of_its_own_and_tells_what_was_killed_in_it() {
-        let (folder, tree) = tree(true);
-        tree.sandbox("s", &LIMITS).unwrap();
-        let group = tree.execution("s").unwrap();
-        let path = folder.path().join("s/run-0");
-        fs::write(
-            path.join("memory.events"),
-            "low 0\noom 3\noom_kill 2\noom_group_kill 0\n",
-        )
-        .unwrap();
-        assert_eq!(group.oom_kills(), 2);
-        fs::remove_file(path.join("memory.events")).unwrap();
-        group.remove().unwrap();
-        group.remove().unwrap();
-        assert!(!path.exists());
+    fn groups_go_unless_their_sandbox_is_kept() {
+        let (folder, tree) = tree(false);
+        for name in ["gone", "kept"] {
+            for top in ["", "freezer"] {
+                fs::create_dir_all(folder.path().join(top).join(name).join("e1")).unwrap();
+            }
+        }
+        tree.clear(&["kept", "freezer"].map(str::to_owned).into())
+            .unwrap();
+        for top in ["", "freezer"] {
+            assert!(!folder.path().join(top).join("gone").exists());
+            assert!(folder.path().join(top).join("kept/e1").exists());
+        }
+        tree.forget("kept").unwrap();
+        tree.forget("kept").unwrap();
+        assert!(!folder.path().join("freezer/kept").exists());
     }
 }

@@ -5,14 +5,14 @@ mod detect;
 mod group;
 mod rlimits;
 
-use std::{fmt, io};
+use std::{collections::HashSet, fmt, io};
 
 use rustix::process::Pid;
 use uuid::Uuid;
 
-use self::group::Tree;
 pub(crate) use self::{detect::detect, group::Group};
-use crate::store::Meta;
+use self::{detect::kills, group::Tree};
+use crate::{identity::HostUser, store::Meta};
 
 /// What one sandbox may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl fmt::Display for Mechanism {
 #[derive(Debug)]
 pub(crate) struct Limiter {
     mechanism: Mechanism,
-    tree: Option<Tree>,
+    tree: Tree,
 }
 
 impl Limiter {
@@ -68,16 +68,16 @@ impl Limiter {
     pub(crate) fn new(name: &str) -> Self {
         let found = detect();
         let mechanism = found.mechanism();
-        let tree = found.prepare(name).unwrap_or_else(|error| {
-            tracing::warn!(%error, %mechanism, "cannot be used; rlimits are used instead");
-            None
-        });
-        let mechanism = if tree.is_some() {
-            mechanism
-        } else {
-            Mechanism::Rlimits
-        };
-        Self { mechanism, tree }
+        match found.prepare(name, kills()) {
+            Ok(tree) => Self { mechanism, tree },
+            Err(error) => {
+                tracing::warn!(%error, %mechanism, "cannot be used; rlimits are used instead");
+                Self {
+                    mechanism: Mechanism::Rlimits,
+                    tree: Tree::new(Vec::new(), None),
+                }
+            }
+        }
     }
 
     /// How limits are kept.
@@ -85,37 +85,44 @@ impl Limiter {
         self.mechanism
     }
 
-    /// Puts a process, and whatever it will start, under the limits of its sandbox. The group is of
-    /// this execution alone, inside that of the sandbox.
-    pub(crate) fn apply(
+    /// Whether a control group ends trees of processes for certain.
+    pub(crate) fn kills(&self) -> bool {
+        self.tree.kills()
+    }
+
+    /// Makes the groups of a sandbox.
+    pub(crate) fn prepare(
         &self,
         sandbox: Uuid,
         limits: &Limits,
-        pid: Pid,
-    ) -> io::Result<Option<Group>> {
+        user: Option<HostUser>,
+    ) -> io::Result<Group> {
+        self.tree.sandbox(&sandbox.to_string(), limits, user)
+    }
+
+    /// Puts the first process of a sandbox, and whatever it will start, under its limits.
+    pub(crate) fn apply(&self, group: &Group, limits: &Limits, pid: Pid) -> io::Result<()> {
         rlimits::no_core_dumps(pid)?;
-        let Some(tree) = &self.tree else {
+        if self.mechanism == Mechanism::Rlimits {
             rlimits::apply(limits, pid)?;
-            return Ok(None);
-        };
-        tree.sandbox(&sandbox.to_string(), limits)?;
-        let group = tree.execution(&sandbox.to_string())?;
-        group.add(pid)?;
-        Ok(Some(group))
+        }
+        group.add(pid)
     }
 
     /// Removes the groups of a sandbox that has no processes any more.
     pub(crate) fn forget(&self, sandbox: Uuid) -> io::Result<()> {
-        self.tree
-            .as_ref()
-            .map_or(Ok(()), |tree| tree.forget(&sandbox.to_string()))
+        self.tree.forget(&sandbox.to_string())
     }
 
-    /// Removes all groups that have no processes, left by an earlier run or at the end of this one.
-    pub(crate) fn clear(&self) {
-        if let Some(tree) = &self.tree
-            && let Err(error) = tree.clear()
-        {
+    /// Leaves no group behind where there is no sandbox.
+    pub(crate) fn close(&self) {
+        self.tree.close();
+    }
+
+    /// Removes the groups of all sandboxes but these, left by an earlier run.
+    pub(crate) fn clear(&self, kept: &[Uuid]) {
+        let kept: HashSet<String> = kept.iter().map(Uuid::to_string).collect();
+        if let Err(error) = self.tree.clear(&kept) {
             tracing::debug!(%error, "control groups are left");
         }
     }

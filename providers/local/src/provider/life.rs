@@ -1,25 +1,28 @@
 //! The life of a sandbox: made, found, listed, stopped, started, removed.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use sandgate_kit::{CallContext, Instance, Kind, Page, ProviderError, Spec};
-use sandgate_proto::v1::SandboxState;
-use tokio::time::{sleep, timeout};
+use sandgate_proto::{Outcome, v1::SandboxState};
+use tokio::{
+    net::UnixStream,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
-use super::{Inner, blocking, internal};
+use super::{Inner, blocking, internal, start::GRACE};
 use crate::{
     bwrap::HOME,
-    live::Slot,
+    control::connect,
+    init::Init,
+    leftovers,
     request::{sandbox_id, wanted},
-    store::{Meta, State},
+    store::{CONTROL, Meta, State},
 };
 
+/// How long a runner may take to end after the last process was killed, before it is killed.
+const FLUSH: Duration = Duration::from_secs(3);
 /// How long killed processes may take to be gone.
 const END: Duration = Duration::from_secs(10);
 
@@ -30,29 +33,34 @@ impl Inner {
         spec: Spec,
     ) -> Result<Instance, ProviderError> {
         let id = sandbox_id(context)?;
-        let slot = self.live.slot(id);
-        let _life = slot.life.write().await;
-        match self.read(id).await {
-            Ok(meta) if owned(&meta, context) && meta.generation == context.generation => {
-                return Ok(self.instance(&meta));
+        let mut meta = match self.read(id).await {
+            Ok(meta) if owned(&meta, context) && meta.generation == context.generation => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let wanted = wanted(spec, &self.config.defaults)?;
+                self.check().await?;
+                let meta = Meta::new(id, context.owner.clone(), context.generation, wanted);
+                let (inner, made) = (self.clone(), meta.clone());
+                blocking(move || inner.store.create(&made, inner.identity.of(id)))
+                    .await
+                    .map_err(internal(
+                        "the sandbox's folders cannot be made; look at the free space of the data folder",
+                    ))?;
+                meta
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => {
                 return Err(ProviderError::new(
                     Kind::Rejected,
                     "a sandbox with this id is there already, of another session or generation; choose another sandbox_id, or delete that one",
                 ));
             }
+        };
+        // One that was stopped stays so; one that a crash cut off is finished.
+        if meta.start_time.is_none()
+            && let Err(error) = self.bring_up(&mut meta).await
+        {
+            self.remove(id).await?;
+            return Err(error);
         }
-        let wanted = wanted(spec, &self.config.defaults)?;
-        self.check().await?;
-        let meta = Meta::new(id, context.owner.clone(), context.generation, wanted);
-        let (inner, made) = (self.clone(), meta.clone());
-        blocking(move || inner.store.create(&made, inner.identity.of(id)))
-            .await
-            .map_err(internal(
-                "the sandbox's folders cannot be made; look at the free space of the data folder",
-            ))?;
         Ok(self.instance(&meta))
     }
 
@@ -99,13 +107,10 @@ impl Inner {
         self: &Arc<Self>,
         context: &CallContext,
     ) -> Result<Instance, ProviderError> {
-        let slot = self.slot(sandbox_id(context)?)?;
-        let _life = slot.life.write().await;
         let mut meta = self.find(context).await?;
-        if meta.state == State::Stopped {
-            meta.state = State::Running;
-            meta.start_time = SystemTime::now();
-            self.write(&meta).await?;
+        if meta.alive().is_none() {
+            self.check().await?;
+            self.bring_up(&mut meta).await?;
         }
         Ok(self.instance(&meta))
     }
@@ -114,14 +119,11 @@ impl Inner {
         self: &Arc<Self>,
         context: &CallContext,
     ) -> Result<Instance, ProviderError> {
-        let id = sandbox_id(context)?;
-        let slot = self.slot(id)?;
-        let _life = slot.life.write().await;
         let mut meta = self.find(context).await?;
         // Also where it is stopped already: then there is nothing to end.
-        self.end_all(id, &slot).await?;
+        self.end(meta.sandbox_id, meta.init.as_ref()).await?;
         if meta.state == State::Running {
-            meta.state = State::Stopped;
+            meta.stopped();
             self.write(&meta).await?;
         }
         Ok(self.instance(&meta))
@@ -132,33 +134,40 @@ impl Inner {
         context: &CallContext,
     ) -> Result<(), ProviderError> {
         let id = sandbox_id(context)?;
-        let slot = self.live.slot(id);
-        {
-            let _life = slot.life.write().await;
-            match self.read(id).await {
-                Ok(meta) if !owned(&meta, context) => return Err(gone()),
-                // One whose file is damaged is nobody's any more; the gateway knows whose it was.
-                _ => {}
+        match self.read(id).await {
+            Ok(meta) if !owned(&meta, context) => return Err(gone()),
+            Ok(meta) => self.end(id, meta.init.as_ref()).await?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // One whose file is damaged is nobody's any more; the gateway knows whose it was.
+            Err(_) => {
+                blocking(move || leftovers::end(&[(id, None)].into()))
+                    .await
+                    .map_err(internal("the processes of the sandbox cannot be found"))?;
+                self.end(id, None).await?;
             }
-            self.end_all(id, &slot).await?;
-            let inner = self.clone();
-            blocking(move || inner.store.remove(id)).await.map_err(internal(
-                "not all files of the sandbox can be removed; the log says why, and deleting again is safe",
-            ))?;
         }
-        self.live.forget(id, slot);
-        Ok(())
+        self.remove(id).await
     }
 
-    /// Ends all commands of a sandbox and waits until their processes are gone.
-    async fn end_all(&self, id: Uuid, slot: &Slot) -> Result<(), ProviderError> {
-        let running = slot.running();
-        for namespace in &running {
-            namespace.kill();
-        }
+    async fn remove(self: &Arc<Self>, id: Uuid) -> Result<(), ProviderError> {
+        let inner = self.clone();
+        blocking(move || inner.store.remove(id)).await.map_err(internal(
+            "not all files of the sandbox can be removed; the log says why, and deleting again is safe",
+        ))
+    }
+
+    /// Ends all of a sandbox and waits until its processes and control groups are gone. A signal and
+    /// no `Shutdown`, which is the same to the runner: code inside can take its socket away.
+    pub(super) async fn end(&self, id: Uuid, init: Option<&Init>) -> Result<(), ProviderError> {
+        let failed = internal("the sandbox cannot be ended; the provider's log says why");
+        let held = init.map_or(Ok(None), Init::hold).map_err(&failed)?;
         let ended = async {
-            for namespace in &running {
-                namespace.gone().await;
+            if let Some(held) = &held {
+                held.terminate();
+                if timeout(GRACE + FLUSH, held.gone()).await.is_err() {
+                    held.kill();
+                    held.gone().await;
+                }
             }
             // The kernel lets go of a control group some moments after its last process.
             while let Err(error) = self.limiter.forget(id) {
@@ -166,7 +175,7 @@ impl Inner {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(END, ended).await.map_err(|_| {
+        timeout(GRACE + FLUSH + END, ended).await.map_err(|_| {
             ProviderError::new(
                 Kind::Internal,
                 "some processes of the sandbox do not end; try again",
@@ -174,13 +183,26 @@ impl Inner {
         })
     }
 
-    /// The slot of a sandbox that is there; ids that are made up take no memory.
-    pub(super) fn slot(&self, id: Uuid) -> Result<Arc<Slot>, ProviderError> {
-        if self.store.folder(id).exists() {
-            Ok(self.live.slot(id))
-        } else {
-            Err(gone())
-        }
+    /// A stream to the sandbox's runner.
+    pub(super) async fn reach(
+        self: &Arc<Self>,
+        context: &CallContext,
+    ) -> Result<UnixStream, ProviderError> {
+        let meta = self.find(context).await?;
+        let Some(init) = meta.alive() else {
+            return Err(ProviderError::new(
+                Kind::NotRunning,
+                "the sandbox is stopped; start it with StartSandbox, then repeat the call",
+            ));
+        };
+        let control = self.store.folder(meta.sandbox_id).join(CONTROL);
+        connect(&control, init).await.map_err(|error| {
+            ProviderError::new(
+                Kind::Unavailable(Outcome::Rejected),
+                "the sandbox's runner cannot be reached; if it lasts, stop the sandbox and start it again",
+            )
+            .caused_by(error)
+        })
     }
 
     /// The sandbox of this call, if it is its owner's.
@@ -204,7 +226,7 @@ impl Inner {
         blocking(move || inner.store.read(id)).await
     }
 
-    async fn write(self: &Arc<Self>, meta: &Meta) -> Result<(), ProviderError> {
+    pub(super) async fn write(self: &Arc<Self>, meta: &Meta) -> Result<(), ProviderError> {
         let (inner, meta) = (self.clone(), meta.clone());
         blocking(move || inner.store.write(&meta))
             .await
@@ -214,9 +236,10 @@ impl Inner {
     }
 
     fn instance(&self, meta: &Meta) -> Instance {
-        let state = match meta.state {
-            State::Running => SandboxState::Running,
-            State::Stopped => SandboxState::Stopped,
+        let (state, reason) = match (meta.state, meta.alive()) {
+            (State::Running, Some(_)) => (SandboxState::Running, None),
+            (State::Running, None) => (SandboxState::Stopped, Some(ended_unasked())),
+            (State::Stopped, _) => (SandboxState::Stopped, None),
         };
         Instance {
             sandbox_id: meta.sandbox_id.to_string(),
@@ -224,12 +247,12 @@ impl Inner {
             provider_sandbox_id: meta.sandbox_id.to_string(),
             instance_id: self.store.instance_id().to_owned(),
             state,
-            reason: None,
+            reason,
             generation: meta.generation,
             workspace_path: meta.workdir.clone(),
             home_path: HOME.to_owned(),
             create_time: Some(meta.create_time),
-            start_time: Some(meta.start_time),
+            start_time: meta.start_time,
             state_data: Bytes::new(),
         }
     }
@@ -243,6 +266,12 @@ fn listed(meta: &Meta, context: &CallContext) -> bool {
     let owner = &context.owner;
     meta.gateway_id == owner.gateway_id
         && (owner.session_id.is_empty() || meta.session_id == owner.session_id)
+}
+
+/// Why a sandbox that nobody stopped does not run.
+fn ended_unasked() -> (&'static str, String) {
+    let message = "its runner has ended without being asked: killed from outside, out of memory, or the machine was restarted; start the sandbox again";
+    ("RUNNER_ENDED", message.to_owned())
 }
 
 fn gone() -> ProviderError {

@@ -1,32 +1,33 @@
-//! The local provider: a life cycle of folders, and commands under bwrap over them.
+//! The local provider: a life cycle of folders, and over each a namespace that its runner holds.
 
-mod commands;
 mod life;
+mod start;
 
 use std::{
+    collections::HashMap,
     future::Future,
     io,
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use sandgate_kit::{CallContext, Command, Instance, Kind, Page, Provider, ProviderError, Spec};
+use sandgate_kit::{CallContext, Instance, Kind, Page, Provider, ProviderError, Reached, Spec};
 use sandgate_proto::{
     Outcome,
     v1::{Capabilities, SandboxSpec},
 };
+use tokio::net::UnixStream;
 
 use crate::{
     bwrap::{self, Launcher},
     capabilities,
     config::Config,
-    exec::Running,
     identity::Identity,
+    init::Init,
     leftovers,
     limits::Limiter,
-    live::Live,
     probe::probe,
     resolved::resolved,
     store::Store,
@@ -34,8 +35,6 @@ use crate::{
 
 /// How long a good trial of bwrap is believed.
 const TRUST: Duration = Duration::from_secs(60);
-/// How long the start waits for what an earlier provider left to be gone.
-const LEFTOVERS: Duration = Duration::from_millis(200);
 
 /// Runs sandboxes in Linux namespaces on this machine.
 #[derive(Debug)]
@@ -48,16 +47,17 @@ struct Inner {
     launcher: Launcher,
     limiter: Limiter,
     identity: Identity,
-    live: Live,
+    /// The runner's program.
+    runner: PathBuf,
     /// When bwrap was last seen to work.
     well: Mutex<Option<Instant>>,
 }
 
 impl Local {
-    /// Opens the data folder and ends what an earlier provider left running. That bwrap is missing
+    /// Opens the data folder. Sandboxes that run go on; they outlive this provider, too. That bwrap is missing
     /// or may not work is no error here: health and the first sandbox tell it.
     ///
-    /// Must be called within a tokio runtime, whose end ends all commands. Marks every descriptor
+    /// Must be called within a tokio runtime. Marks every descriptor
     /// that this process has by now, but the first three, as not to be inherited by its children.
     ///
     /// # Errors
@@ -77,21 +77,24 @@ impl Local {
             check_reachable(&store.etc())?;
         }
         bwrap::publish_etc(&store.etc()).map_err(internal("the data folder cannot be written"))?;
+        let folder = store.runner();
+        let runner = blocking(move || install(&folder))
+            .await
+            .map_err(internal("the data folder cannot be written"))?;
         let launcher = Launcher::new(config.bwrap.clone()).map_err(internal(
-            "commands cannot be started on this machine; the log says why",
+            "sandboxes cannot be started on this machine; the log says why",
         ))?;
         let name = format!("sandgate-{}", store.instance_id());
         let limiter = Limiter::new(&name);
-        end_leftovers(&store, &limiter).await;
-        let (live, well) = (Live::default(), Mutex::new(None));
+        end_leftovers(&store, &limiter);
         Ok(Self(Arc::new(Inner {
             config,
             store,
             launcher,
             limiter,
             identity,
-            live,
-            well,
+            runner,
+            well: Mutex::new(None),
         })))
     }
 }
@@ -115,10 +118,14 @@ impl Inner {
 }
 
 impl Provider for Local {
-    type Process = Running;
+    type Link = UnixStream;
 
     fn id(&self) -> &'static str {
         "local"
+    }
+
+    async fn close(&self) {
+        self.0.limiter.close();
     }
 
     fn resolved(&self, spec: SandboxSpec) -> SandboxSpec {
@@ -131,6 +138,8 @@ impl Provider for Local {
             self.id(),
             inner.store.instance_id(),
             inner.limiter.mechanism(),
+            inner.limiter.kills(),
+            inner.config.output_limit,
         ))
     }
 
@@ -182,21 +191,11 @@ impl Provider for Local {
         self.0.delete(context)
     }
 
-    async fn exec(
-        &self,
-        context: &CallContext,
-        command: Command,
-    ) -> Result<Running, ProviderError> {
-        // A task of its own, because a launch must not be cut off half way, and a caller may go away
-        // at any time. It ends by itself: every wait in it has a deadline.
-        let (inner, context) = (self.0.clone(), context.clone());
-        tokio::spawn(async move { inner.exec(&context, command).await })
-            .await
-            .unwrap_or_else(|error| {
-                Err(internal("starting the command failed; the log says why")(
-                    error.into(),
-                ))
-            })
+    async fn reach(&self, context: &CallContext) -> Result<Reached<UnixStream>, ProviderError> {
+        let link = self.0.reach(context).await?;
+        // The runner lets in whoever is outside its namespace, as the kernel says.
+        let secret = Default::default();
+        Ok(Reached { link, secret })
     }
 }
 
@@ -220,19 +219,36 @@ fn check_reachable(folder: &Path) -> Result<(), ProviderError> {
     Ok(())
 }
 
-async fn end_leftovers(store: &Store, limiter: &Limiter) {
-    let ended = store.ids().and_then(|ids| leftovers::end(&ids));
-    match ended {
-        Ok(0) => {}
-        Ok(processes) => {
-            tracing::info!(processes, "ended what an earlier provider left running");
-            tokio::time::sleep(LEFTOVERS).await;
-        }
-        Err(error) => {
-            tracing::warn!(%error, "cannot look for what an earlier provider left running")
+/// Puts the runner where namespaces can have it from, and takes away those of earlier builds:
+/// sandboxes that run keep theirs.
+fn install(folder: &Path) -> io::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    let runner = sandgate_runner_bundle::install(folder)?;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path != runner {
+            std::fs::remove_file(path)?;
         }
     }
-    limiter.clear();
+    Ok(runner)
+}
+
+/// Ends what was being started when an earlier provider was killed.
+fn end_leftovers(store: &Store, limiter: &Limiter) {
+    let known = |id| {
+        let meta = store.read(id).ok();
+        let alive = meta.as_ref().and_then(|meta| meta.alive());
+        (id, alive.map(Init::pid))
+    };
+    let ids = store.ids().unwrap_or_default();
+    let sandboxes: HashMap<_, _> = ids.into_iter().map(known).collect();
+    match leftovers::end(&sandboxes) {
+        Ok(0) => {}
+        Ok(sandboxes) => tracing::info!(sandboxes, "ended what was half started"),
+        Err(error) => tracing::warn!(%error, "cannot look for what was half started"),
+    }
+    let alive = sandboxes.iter().filter(|(_, pid)| pid.is_some());
+    limiter.clear(&alive.map(|(id, _)| *id).collect::<Vec<_>>());
 }
 
 /// A failure of this machine, with its cause for the log.

@@ -13,10 +13,12 @@ use sandgate_kit::Owner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::init::Init;
+
 const FILE: &str = "meta.json";
 
 /// Version of the file's form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A sandbox as its file tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +45,15 @@ pub(crate) struct Meta {
     pub(crate) pids: u64,
     pub(crate) state: State,
     pub(crate) create_time: SystemTime,
-    pub(crate) start_time: SystemTime,
+    /// None: it has never run.
+    pub(crate) start_time: Option<SystemTime>,
+    /// Its first process; the sandbox runs as long as that one lives.
+    pub(crate) init: Option<Init>,
 }
 
-/// What a sandbox is doing.
+/// What a sandbox is meant to be doing.
 ///
-/// `Running --stop--> Stopped --start--> Running`; both are gone once the folder is.
+/// `Stopped --start--> Running --stop--> Stopped`; both are gone once the folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
@@ -70,9 +75,8 @@ pub(crate) struct Wanted {
 }
 
 impl Meta {
-    /// A sandbox that runs from now on.
+    /// A sandbox that is yet to be started.
     pub(crate) fn new(sandbox_id: Uuid, owner: Owner, generation: u64, wanted: Wanted) -> Self {
-        let now = SystemTime::now();
         Self {
             version: VERSION,
             sandbox_id,
@@ -91,10 +95,29 @@ impl Meta {
             memory_bytes: wanted.memory_bytes,
             cpu_millis: wanted.cpu_millis,
             pids: wanted.pids,
-            state: State::Running,
-            create_time: now,
-            start_time: now,
+            state: State::Stopped,
+            create_time: SystemTime::now(),
+            start_time: None,
+            init: None,
         }
+    }
+
+    /// From now on it runs, with this first process.
+    pub(crate) fn started(&mut self, init: Init) {
+        self.state = State::Running;
+        self.start_time = Some(SystemTime::now());
+        self.init = Some(init);
+    }
+
+    /// From now on nothing of it runs.
+    pub(crate) fn stopped(&mut self) {
+        self.state = State::Stopped;
+        self.init = None;
+    }
+
+    /// Its first process, if that one lives.
+    pub(crate) fn alive(&self) -> Option<&Init> {
+        self.init.as_ref().filter(|init| init.is_alive())
     }
 
     /// Reads the file in a sandbox's folder.
@@ -158,9 +181,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut meta = sample();
         meta.write(folder.path()).unwrap();
-        meta.state = State::Stopped;
+        meta.started(Init::of(rustix::process::getpid()).unwrap());
         meta.write(folder.path()).unwrap();
-        assert_eq!(Meta::read(folder.path(), meta.sandbox_id).unwrap(), meta);
+        let read = Meta::read(folder.path(), meta.sandbox_id).unwrap();
+        assert_eq!(read, meta);
+        assert_eq!(read.state, State::Running);
+        assert_eq!(read.alive(), meta.init.as_ref());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -5,10 +5,12 @@ mod meta;
 mod remove;
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use uuid::Uuid;
@@ -16,8 +18,17 @@ use uuid::Uuid;
 pub(crate) use self::meta::{Meta, State, Wanted};
 use crate::identity::HostUser;
 
+/// How often, and after what pause, a lock that is held is tried again.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Folders of a sandbox that are seen inside, with their modes.
 const FOLDERS: [(&str, u32); 3] = [("workspace", 0o755), ("home", 0o755), ("tmp", 0o1777)];
+
+/// The folder of a sandbox that its runner has for itself: its socket, and its spool.
+pub(crate) const CONTROL: &str = "control";
+/// In it: where output lies.
+pub(crate) const SPOOL: &str = "spool";
 
 /// Where such a folder is seen inside, in the order of [`FOLDERS`].
 pub(crate) const MOUNTS: [&str; 3] = ["/workspace", "/home/sandbox", "/tmp"];
@@ -41,7 +52,7 @@ impl Store {
         let root = root.canonicalize()?;
         fs::set_permissions(&root, Permissions::from_mode(0o700))?;
         let lock = File::create(root.join("lock"))?;
-        lock.try_lock()?;
+        take(&lock)?;
         let instance_id = instance_id(&root)?;
         let store = Self {
             root,
@@ -65,6 +76,11 @@ impl Store {
     /// Folder of the files that all sandboxes see below /etc.
     pub(crate) fn etc(&self) -> PathBuf {
         self.root.join("etc")
+    }
+
+    /// Folder of the runner.
+    pub(crate) fn runner(&self) -> PathBuf {
+        self.root.join("runner")
     }
 
     /// What is known of a sandbox.
@@ -108,6 +124,21 @@ impl Store {
         meta.write(draft)
     }
 
+    /// Makes the runner's own folder anew: the one before may hold anything.
+    pub(crate) fn renew_control(&self, sandbox: Uuid, user: Option<HostUser>) -> io::Result<()> {
+        let control = self.folder(sandbox).join(CONTROL);
+        remove::remove_tree(&control)?;
+        make(&control, 0o700, user)?;
+        make(&control.join(SPOOL), 0o700, user)
+    }
+
+    /// Takes the runner's folder, once it listens, out of the hands of the sandbox's user.
+    pub(crate) fn seal_control(&self, sandbox: Uuid) -> io::Result<()> {
+        let control = self.folder(sandbox).join(CONTROL);
+        chown(&control, Some(0), Some(0))?;
+        fs::set_permissions(control, Permissions::from_mode(0o711))
+    }
+
     /// Removes a sandbox. One that is gone is no error.
     pub(crate) fn remove(&self, sandbox: Uuid) -> io::Result<()> {
         // Moved aside first, so that nobody ever sees half a sandbox.
@@ -143,6 +174,18 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Takes the lock, with some patience: a process that is just being started holds a copy of all that
+/// its parent has open, also after the parent let go of it.
+fn take(lock: &File) -> io::Result<()> {
+    for _ in 0..TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            taken => return Ok(taken?),
+        }
+    }
+    Ok(lock.try_lock()?)
 }
 
 /// Writes a file below `etc()` as a whole; everybody may read it.

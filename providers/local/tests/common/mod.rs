@@ -8,9 +8,12 @@
     clippy::panic
 )]
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+pub mod data;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use clap::Parser;
+pub use data::Data;
 use prost::Message as _;
 use sandgate_kit::KitArgs;
 use sandgate_proto::{
@@ -18,11 +21,11 @@ use sandgate_proto::{
     provider::v1::ProviderContext,
     v1::{
         self, ExecRequest, ExecResponse, OutputChannel, Sandbox, SandboxSpec, exec_response::Event,
-        execution_ended::Outcome, sandbox_service_client::SandboxServiceClient,
+        execution_ended::Outcome, execution_service_client::ExecutionServiceClient,
+        sandbox_service_client::SandboxServiceClient,
     },
 };
 use sandgate_provider_local::{Config, Local};
-use tempfile::TempDir;
 use tonic::{Code, Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
 use uuid::Uuid;
 
@@ -33,17 +36,22 @@ struct Flags {
 }
 
 pub struct Provider {
-    pub data: TempDir,
+    pub data: Data,
     running: Option<sandgate_kit::Running>,
 }
 
 impl Provider {
     pub async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap()).await
+        Self::start_in(Data::new()).await
     }
 
-    pub async fn start_in(data: TempDir) -> Self {
-        let local = Local::open(Config::new(data.path())).await.unwrap();
+    pub async fn start_in(data: Data) -> Self {
+        let config = Config::new(data.path());
+        Self::start_with(data, config).await
+    }
+
+    pub async fn start_with(data: Data, config: Config) -> Self {
+        let local = Local::open(config).await.unwrap();
         let kit = Flags::parse_from(["test"]).kit;
         let running = sandgate_kit::start(local, &kit, SocketAddr::from(([127, 0, 0, 1], 0))).await;
         Self {
@@ -56,8 +64,8 @@ impl Provider {
         Client::connect(self.running.as_ref().unwrap().address()).await
     }
 
-    /// Ends it and gives back its folder.
-    pub async fn stop(mut self) -> TempDir {
+    /// Ends it and gives back its folder. Sandboxes end when that is dropped.
+    pub async fn stop(mut self) -> Data {
         self.running
             .take()
             .unwrap()
@@ -74,6 +82,7 @@ impl Provider {
 #[derive(Clone)]
 pub struct Client {
     channel: SandboxServiceClient<Channel>,
+    executions: ExecutionServiceClient<Channel>,
     pub context: ProviderContext,
 }
 
@@ -118,9 +127,8 @@ impl Run {
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
-        let channel = SandboxServiceClient::connect(format!("http://{address}"))
-            .await
-            .unwrap();
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+        let channel = channel.connect().await.unwrap();
         let context = ProviderContext {
             gateway_id: "gateway".into(),
             session_id: Uuid::new_v4().to_string(),
@@ -128,7 +136,11 @@ impl Client {
             generation: 1,
             ..ProviderContext::default()
         };
-        Self { channel, context }
+        Self {
+            channel: SandboxServiceClient::new(channel.clone()),
+            executions: ExecutionServiceClient::new(channel),
+            context,
+        }
     }
 
     /// The same session, another sandbox.
@@ -240,6 +252,49 @@ impl Client {
             .into_inner())
     }
 
+    /// Starts a shell line and watches nothing; its id.
+    pub async fn begin(&self, line: &str) -> String {
+        let body = v1::StartExecutionRequest {
+            command: line.to_owned(),
+            ..Default::default()
+        };
+        let mut executions = self.executions.clone();
+        let reply = executions.start_execution(self.request(body)).await;
+        reply.unwrap().into_inner().execution.unwrap().execution_id
+    }
+
+    pub async fn execution(&self, id: &str) -> Result<v1::Execution, Status> {
+        let body = v1::GetExecutionRequest {
+            execution_id: id.to_owned(),
+            ..Default::default()
+        };
+        let reply = self
+            .executions
+            .clone()
+            .get_execution(self.request(body))
+            .await?;
+        Ok(reply.into_inner().execution.unwrap())
+    }
+
+    /// Follows an execution from this byte of stdout on.
+    pub async fn watch(
+        &self,
+        id: &str,
+        stdout_offset: u64,
+    ) -> Result<Streaming<v1::StreamExecutionResponse>, Status> {
+        let body = v1::StreamExecutionRequest {
+            execution_id: id.to_owned(),
+            stdout_offset: Some(stdout_offset),
+            follow: true,
+            ..Default::default()
+        };
+        let mut executions = self.executions.clone();
+        Ok(executions
+            .stream_execution(self.request(body))
+            .await?
+            .into_inner())
+    }
+
     pub async fn exec(&self, request: ExecRequest) -> Run {
         read(self.stream(request).await.unwrap()).await
     }
@@ -341,16 +396,6 @@ pub async fn gone(mark: &str) {
 /// A number of seconds to sleep that nobody else sleeps, to find a process by.
 pub fn mark() -> String {
     format!("1{:09}", Uuid::new_v4().as_u128() % 1_000_000_000)
-}
-
-/// Folders of control groups of the provider over `data`.
-pub fn groups(data: &Path) -> Vec<std::path::PathBuf> {
-    let instance = std::fs::read_to_string(data.join("local/instance-id")).unwrap();
-    let name = format!("sandgate-{}", instance.trim());
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let folders = mounts.lines().filter(|line| line.contains(" - cgroup"));
-    let paths = folders.map(|line| Path::new(line.split(' ').nth(4).unwrap()).join(&name));
-    paths.filter(|path| path.exists()).collect()
 }
 
 pub fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,7 +1,7 @@
 //! A provider that does what a test tells it, and records what it was asked.
 
-mod process;
 mod provider;
+mod runner;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,15 +9,15 @@ use std::{
     time::Duration,
 };
 
-use sandgate_kit::{CallContext, Command, Instance, Kind, ProviderError, Spec};
+use sandgate_kit::{CallContext, Instance, Kind, ProviderError, Spec};
 use sandgate_proto::v1::SandboxState;
+use sandgate_runner_proto::v1::Start as StartFrame;
 use secrecy::ExposeSecret as _;
-use tokio::{sync::watch, time::sleep};
+use tokio::{runtime::Handle, sync::watch, time::sleep};
 
-use self::process::Counters;
-pub use self::process::Scripted;
+use self::runner::{Counters, Runner};
 
-/// The calls of a provider.
+/// The calls of a provider, and `Exec`: a start that came to the runner in a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "named like the methods of the trait")]
 pub enum Op {
@@ -29,6 +29,7 @@ pub enum Op {
     Start,
     Stop,
     Delete,
+    Reach,
     Exec,
 }
 
@@ -48,12 +49,12 @@ pub enum Act {
 pub struct Call {
     /// Which.
     pub op: Op,
-    /// What it came with.
+    /// What it came with; on `Exec`, what the link was made with.
     pub context: CallContext,
     /// The state in that context.
     pub state: Vec<u8>,
-    /// The command, on `Exec`.
-    pub command: Option<Command>,
+    /// What was to be started, on `Exec`.
+    pub start: Option<StartFrame>,
     /// The spec, on `Create`.
     pub spec: Option<Spec>,
 }
@@ -67,12 +68,17 @@ struct Inner {
     calls: Mutex<Vec<Call>>,
     pending: Mutex<HashMap<Op, usize>>,
     sandboxes: Mutex<BTreeMap<String, Instance>>,
+    runners: Mutex<HashMap<String, Arc<Runner>>>,
     counters: Arc<Counters>,
+    /// What runs in sandboxes outlives the provider's own tasks.
+    runtime: Handle,
 }
 
 impl Default for Fake {
     fn default() -> Self {
         Self(Arc::new(Inner {
+            runtime: Handle::current(),
+            runners: Mutex::default(),
             acts: watch::Sender::default(),
             calls: Mutex::default(),
             pending: Mutex::default(),
@@ -128,9 +134,24 @@ impl Fake {
     /// Removes a sandbox behind everybody's back.
     pub fn lose(&self, sandbox_id: &str) {
         self.0.sandboxes.lock().unwrap().remove(sandbox_id);
+        if let Some(runner) = self.0.runners.lock().unwrap().remove(sandbox_id) {
+            runner.vanish();
+        }
     }
 
-    /// Outputs that were read from commands.
+    /// Breaks the links to a sandbox's runner; what runs there runs on.
+    pub fn unlink(&self, sandbox_id: &str) {
+        if let Some(runner) = self.0.runners.lock().unwrap().get(sandbox_id) {
+            runner.unlink();
+        }
+    }
+
+    /// Bytes of output that were sent to readers.
+    pub fn sent(&self) -> u64 {
+        self.0.counters.sent.load(Ordering::SeqCst)
+    }
+
+    /// Outputs that commands wrote, read or not.
     pub fn outputs(&self) -> u64 {
         self.0.counters.outputs.load(Ordering::SeqCst)
     }
@@ -140,7 +161,7 @@ impl Fake {
         self.0.counters.live.load(Ordering::SeqCst)
     }
 
-    /// Kills that were asked for.
+    /// Commands that were cancelled or got a signal.
     pub fn kills(&self) -> usize {
         self.0.counters.kills.load(Ordering::SeqCst)
     }
@@ -154,7 +175,7 @@ impl Fake {
         &self,
         op: Op,
         context: Option<&CallContext>,
-        command: Option<Command>,
+        start: Option<StartFrame>,
         spec: Option<Spec>,
     ) {
         if let Some(context) = context {
@@ -164,7 +185,7 @@ impl Fake {
                 op,
                 context,
                 state,
-                command,
+                start,
                 spec,
             };
             self.0.calls.lock().unwrap().push(call);
@@ -207,6 +228,27 @@ impl Fake {
             instance.state_data = vec![b's'; version + 1].into();
         }
         Ok(instance.clone())
+    }
+}
+
+impl Inner {
+    /// A new life of the sandbox's runner, unless it has one.
+    fn run(&self, instance: &Instance) {
+        let made = || {
+            let (id, generation) = (&instance.sandbox_id, instance.generation);
+            let counters = self.counters.clone();
+            Arc::new(Runner::new(id, generation, self.runtime.clone(), counters))
+        };
+        let mut runners = self.runners.lock().unwrap();
+        runners
+            .entry(instance.sandbox_id.clone())
+            .or_insert_with(made);
+    }
+
+    fn end(&self, sandbox_id: &str, by: &str) {
+        if let Some(runner) = self.runners.lock().unwrap().remove(sandbox_id) {
+            runner.stop(by);
+        }
     }
 }
 

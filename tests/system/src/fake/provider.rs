@@ -2,13 +2,18 @@
 
 use std::time::SystemTime;
 
-use sandgate_kit::{CallContext, Command, Instance, Page, Provider, ProviderError, Spec};
+use bytes::Bytes;
+use sandgate_kit::{CallContext, Instance, Kind, Page, Provider, ProviderError, Reached, Spec};
 use sandgate_proto::v1::{Capabilities, Feature, Placement, SandboxState, Support};
+use tokio::io::{DuplexStream, duplex};
 
-use super::{Fake, Op, Scripted};
+use super::{Fake, Op, runner::serve};
+
+/// Bytes that may be under way on a link, each way.
+const LINK: usize = 1 << 20;
 
 impl Provider for Fake {
-    type Process = Scripted;
+    type Link = DuplexStream;
 
     fn id(&self) -> &'static str {
         Self::ID
@@ -27,6 +32,7 @@ impl Provider for Fake {
             version: "1".to_owned(),
             features: vec![
                 feature("exec", Support::Native),
+                feature("exec_user", Support::Unsupported),
                 feature("pause", Support::Unsupported),
             ],
             ..Default::default()
@@ -55,10 +61,12 @@ impl Provider for Fake {
             state_data: vec![b's'].into(),
         };
         let mut sandboxes = self.0.sandboxes.lock().unwrap();
-        Ok(sandboxes
-            .entry(context.sandbox_id.clone())
-            .or_insert(instance)
-            .clone())
+        let there = sandboxes.entry(context.sandbox_id.clone());
+        let instance = there.or_insert(instance).clone();
+        if instance.state == SandboxState::Running {
+            self.0.run(&instance);
+        }
+        Ok(instance)
     }
 
     async fn get(&self, context: &CallContext) -> Result<Instance, ProviderError> {
@@ -81,29 +89,42 @@ impl Provider for Fake {
 
     async fn start(&self, context: &CallContext) -> Result<Instance, ProviderError> {
         self.act(Op::Start, Some(context)).await?;
-        self.change(context, Some(SandboxState::Running))
+        let instance = self.change(context, Some(SandboxState::Running))?;
+        self.0.run(&instance);
+        Ok(instance)
     }
 
     async fn stop(&self, context: &CallContext) -> Result<Instance, ProviderError> {
         self.act(Op::Stop, Some(context)).await?;
-        self.change(context, Some(SandboxState::Stopped))
+        let instance = self.change(context, Some(SandboxState::Stopped))?;
+        self.0.end(&context.sandbox_id, "SANDBOX_STOPPED");
+        Ok(instance)
     }
 
     async fn delete(&self, context: &CallContext) -> Result<(), ProviderError> {
         self.act(Op::Delete, Some(context)).await?;
         self.0.sandboxes.lock().unwrap().remove(&context.sandbox_id);
+        self.0.end(&context.sandbox_id, "SANDBOX_DELETED");
         Ok(())
     }
 
-    async fn exec(
-        &self,
-        context: &CallContext,
-        command: Command,
-    ) -> Result<Scripted, ProviderError> {
-        self.record(Op::Exec, Some(context), Some(command.clone()), None);
-        self.obey(Op::Exec).await?;
+    async fn reach(&self, context: &CallContext) -> Result<Reached<DuplexStream>, ProviderError> {
+        self.act(Op::Reach, Some(context)).await?;
         self.change(context, None)?;
-        let line = command.argv.last().cloned().unwrap_or_default();
-        Ok(Scripted::start(&line, self.0.counters.clone()))
+        let runner = self
+            .0
+            .runners
+            .lock()
+            .unwrap()
+            .get(&context.sandbox_id)
+            .cloned();
+        let runner = runner.ok_or_else(|| {
+            ProviderError::new(Kind::NotRunning, "the sandbox is stopped; start it")
+        })?;
+        let (link, end) = duplex(LINK);
+        let served = serve(end, runner, self.clone(), context.clone());
+        self.0.runtime.spawn(served);
+        let secret = Bytes::new();
+        Ok(Reached { link, secret })
     }
 }

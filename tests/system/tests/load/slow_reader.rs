@@ -1,12 +1,15 @@
-//! A reader that does not read holds up its own command, and nothing else.
+//! A reader that does not read holds up its own stream: neither its command nor anybody else.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, future::join_all, stream};
 use http_body::Frame;
-use sandgate_proto::v1::{ExecResponse, OutputChunk, exec_response::Event};
-use sandgate_system::{World, framed};
+use sandgate_proto::v1::{
+    ExecResponse, ListExecutionsRequest, OutputChunk, StreamExecutionRequest, exec_response::Event,
+    stream_execution_response,
+};
+use sandgate_system::{World, eventually, framed};
 use tonic::{Streaming, body::Body};
 
 /// What may be on its way for one stream, all buffers together.
@@ -29,18 +32,18 @@ async fn open(
     streams
 }
 
-/// Waits until the provider is asked for no more output.
+/// Waits until the runner is asked for no more output.
 async fn settled(world: &World) {
     let mut before = u64::MAX;
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let now = world.fake.outputs();
+        let now = world.fake.sent();
         if now == before {
             return;
         }
         before = now;
     }
-    panic!("the provider is read on and on: {before} outputs");
+    panic!("the runner is read on and on: {before} bytes");
 }
 
 async fn others_go_on(world: &World, ids: &(String, String)) {
@@ -60,14 +63,12 @@ async fn small_outputs_unread() {
     let ids = world.client().await.pair().await;
     // 20 bytes each, 200 MB in all.
     let mut streams = open(&world, &ids, &["repeat 10000000 20"]).await;
-    assert!(
-        world.fake.outputs() * 20 < IN_FLIGHT,
-        "{} outputs",
-        world.fake.outputs()
-    );
+    let held = world.fake.sent();
+    assert!(held < IN_FLIGHT, "{held} bytes");
+    eventually("the command ends unread", || world.fake.live() == 0).await;
+    assert_eq!(world.fake.outputs(), 10_000_000);
     others_go_on(&world, &ids).await;
     // It can still go on, from where it was.
-    let held = world.fake.outputs();
     let mut next = 0;
     while next < IN_FLIGHT * 2 {
         if let Some(Event::Output(chunk)) = streams[0].message().await.unwrap().unwrap().event {
@@ -75,7 +76,7 @@ async fn small_outputs_unread() {
             next += chunk.data.len() as u64;
         }
     }
-    assert!(world.fake.outputs() > held);
+    assert!(world.fake.sent() > held);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,13 +86,69 @@ async fn large_outputs_unread() {
     let scripts = ["repeat 100000 65536"; 4];
     let streams = open(&world, &ids, &scripts).await;
     let most = IN_FLIGHT * scripts.len() as u64;
-    assert!(
-        world.fake.outputs() * 65_536 < most,
-        "{} outputs",
-        world.fake.outputs()
-    );
+    let held = world.fake.sent();
+    assert!(held < most, "{held} bytes");
     others_go_on(&world, &ids).await;
     drop(streams);
+}
+
+/// Asks for all output of the one execution that there is.
+async fn the_only_one(world: &World, ids: &(String, String)) -> StreamExecutionRequest {
+    let (session_id, sandbox_id) = ids.clone();
+    let request = ListExecutionsRequest {
+        session_id: session_id.clone(),
+        sandbox_id: sandbox_id.clone(),
+        ..Default::default()
+    };
+    let client = world.client().await;
+    let listed = client.executions().list_executions(request).await.unwrap();
+    StreamExecutionRequest {
+        session_id,
+        sandbox_id,
+        execution_id: listed.into_inner().executions.remove(0).execution_id,
+        follow: true,
+        ..Default::default()
+    }
+}
+
+/// Any number of readers, each at its own pace.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_do_not_read_and_one_that_does() {
+    let world = World::start().await;
+    let ids = world.client().await.pair().await;
+    let mut slow = open(&world, &ids, &["repeat 500 65536"; 1]).await.remove(0);
+    let request = the_only_one(&world, &ids).await;
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        let mut executions = world.client().await.executions();
+        others.push(
+            executions
+                .stream_execution(request.clone())
+                .await
+                .unwrap()
+                .into_inner(),
+        );
+    }
+    settled(&world).await;
+    let mut fast = others.remove(0);
+    let mut read = 0;
+    while let Some(message) = fast.message().await.unwrap() {
+        if let Some(stream_execution_response::Event::Output(chunk)) = message.event {
+            assert_eq!(chunk.offset, read);
+            read += chunk.data.len() as u64;
+        }
+    }
+    assert_eq!(read, 500 * 65_536);
+    // The first one still has all of it before it.
+    let mut late = 0;
+    while let Some(message) = slow.message().await.unwrap() {
+        if let Some(Event::Output(chunk)) = message.event {
+            assert_eq!(chunk.offset, late);
+            late += chunk.data.len() as u64;
+        }
+    }
+    assert_eq!(late, read);
+    drop(others);
 }
 
 /// HTTP/2 counts small unread frames against their whole connection, and ends it for too many. Our

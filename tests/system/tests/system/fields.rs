@@ -48,7 +48,7 @@ async fn a_command_is_a_line_or_arguments_and_not_both() {
 }
 
 #[tokio::test]
-async fn an_execution_id_is_checked_and_used_once() {
+async fn an_execution_id_is_checked_and_means_one_command() {
     let world = World::start().await;
     let client = world.client().await;
     let (session_id, sandbox_id) = client.pair().await;
@@ -66,14 +66,17 @@ async fn an_execution_id_is_checked_and_used_once() {
             "execution_id",
         );
     }
+    assert_eq!(world.fake.count(Op::Exec), 0);
     client.sandboxes().exec(request("build.1")).await.unwrap();
-    let refused = exec(&client, request("build.1")).await;
+    let other = ExecRequest {
+        command: "print y".to_owned(),
+        ..request("build.1")
+    };
     assert_reason(
-        &refused,
+        &exec(&client, other).await,
         Reason::ExecutionIdReused,
         "choose another execution_id",
     );
-    assert_eq!(world.fake.count(Op::Exec), 1);
 }
 
 #[tokio::test]

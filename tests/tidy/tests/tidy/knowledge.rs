@@ -20,6 +20,17 @@ struct Rule {
 
 const CONFIGURATION: &[&str] = &["config.rs", "process.rs", "main.rs", "build.rs"];
 
+/// Both ends of a runner's link, and the file of a provider that greets a runner it has just started.
+const RUNNERS_FRAMES: &[&str] = &[
+    "providers/kit/src/runner/",
+    "providers/runner/src/",
+    "control.rs",
+    "greet.rs",
+];
+
+/// The runner, the provider whose sandboxes are processes of this machine, and the compiler's.
+const STARTS_PROCESSES: &[&str] = &["providers/runner/", "providers/local/", "build.rs"];
+
 const RULES: &[Rule] = &[
     Rule {
         path: "sqlx",
@@ -38,6 +49,30 @@ const RULES: &[Rule] = &[
         within: "",
         only: &["providers/container/"],
         instead: "go through the provider",
+    },
+    Rule {
+        path: "sandgate_runner_proto::FrameReader",
+        within: "",
+        only: RUNNERS_FRAMES,
+        instead: "make the call through the kit's link to the runner",
+    },
+    Rule {
+        path: "sandgate_runner_proto::put_frame",
+        within: "",
+        only: RUNNERS_FRAMES,
+        instead: "make the call through the kit's link to the runner",
+    },
+    Rule {
+        path: "std::process::Command",
+        within: "",
+        only: STARTS_PROCESSES,
+        instead: "have the runner start it",
+    },
+    Rule {
+        path: "tokio::process",
+        within: "",
+        only: STARTS_PROCESSES,
+        instead: "have the runner start it",
     },
     Rule {
         path: "std::env",
@@ -186,6 +221,11 @@ fn the_rules_bite() {
             0,
         ),
         ("providers/local/src/config.rs", "use std::env;", 0),
+        (
+            "providers/container/src/x.rs",
+            "use sandgate_runner_proto::{put_frame, v1::Start}; use tokio::process::Command;",
+            2,
+        ),
         (
             "providers/local/src/x.rs",
             "fn f() { std::env::args_os(); std::env::consts::ARCH }\n#[cfg(test)]\nuse std::env;",

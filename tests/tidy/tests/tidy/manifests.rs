@@ -8,10 +8,27 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("proto/service/", &["sandgate-proto"]),
     ("proto/", &[]),
     ("gateway/", &["sandgate-proto", "sandgate-service"]),
-    ("providers/kit/", &["sandgate-proto", "sandgate-service"]),
+    ("providers/kit/fuzz/", &["sandgate-kit"]),
+    (
+        "providers/kit/",
+        &[
+            "sandgate-proto",
+            "sandgate-runner-proto",
+            "sandgate-service",
+        ],
+    ),
+    // The bundle has the runner's program in it and names no crate for that.
+    ("providers/runner/bundle/", &[]),
+    ("providers/runner/", &["sandgate-runner-proto"]),
     (
         "providers/",
-        &["sandgate-kit", "sandgate-proto", "sandgate-service"],
+        &[
+            "sandgate-kit",
+            "sandgate-proto",
+            "sandgate-runner-bundle",
+            "sandgate-runner-proto",
+            "sandgate-service",
+        ],
     ),
 ];
 

@@ -1,0 +1,24 @@
+//! The runner's protocol, `sandbox.runner.v1`: its messages, and how they lie on a byte stream.
+//! Pulls in neither a runtime nor gRPC, since the runner is to stay small.
+
+mod frame;
+mod redacted;
+
+/// The messages of `proto/sandbox/runner/v1`.
+#[allow(missing_docs, clippy::doc_markdown, clippy::large_enum_variant)]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/sandbox.runner.v1.rs"));
+}
+
+pub use frame::{Broken, FrameReader, put_frame};
+
+/// The highest version of the protocol that this code speaks.
+pub const HIGHEST_VERSION: u32 = 1;
+/// The lowest one.
+pub const LOWEST_VERSION: u32 = 1;
+/// Largest frame to the runner, in bytes: a start with 4 MiB of input, and room for the rest.
+pub const TO_RUNNER_BYTES: usize = 5 * 1024 * 1024;
+/// Largest frame from the runner, in bytes.
+pub const FROM_RUNNER_BYTES: usize = 512 * 1024;
+/// Most output in one frame, in bytes.
+pub const OUTPUT_BYTES: usize = 256 * 1024;

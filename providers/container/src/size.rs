@@ -1,0 +1,45 @@
+//! Sizes as people write them: bytes, or with KiB, MiB or GiB.
+
+/// Least that is kept of a channel, bytes; the runner takes no less.
+pub(crate) const LEAST_OUTPUT: u64 = 128 * 1024;
+
+/// Reads a limit of output.
+///
+/// # Errors
+/// Where it is no size, or too small for the runner.
+pub(crate) fn output_limit(text: &str) -> Result<u64, String> {
+    let size = bytes(text).ok_or("write a size as in 67108864, 512KiB, 64MiB or 1GiB")?;
+    if size < LEAST_OUTPUT {
+        return Err("must be at least 128KiB".to_owned());
+    }
+    Ok(size)
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    let number: u64 = number.trim().parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, size) in [
+            ("131072", 131_072),
+            ("128KiB", 131_072),
+            ("64 MiB", 64 << 20),
+            ("2GiB", 2 << 30),
+        ] {
+            assert_eq!(output_limit(text), Ok(size));
+        }
+        for text in ["", "MiB", "64MB", "-1", "1KiB", "99999999999GiB"] {
+            assert!(output_limit(text).is_err(), "{text}");
+        }
+    }
+}

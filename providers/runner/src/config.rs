@@ -1,0 +1,133 @@
+//! What the runner is set up with, and the environment that it passes on.
+
+use std::{env, fs, io, os::unix::ffi::OsStringExt as _, path::PathBuf};
+
+use crate::args::{Init, Options};
+
+/// Variables that say something of the user.
+const OF_THE_USER: [&[u8]; 4] = [b"HOME", b"USER", b"LOGNAME", b"SHELL"];
+
+/// Where output lies that is not held in memory.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In files without names, in this folder.
+    Unnamed(PathBuf),
+    /// In this folder, for others to read: there is one execution only.
+    Folder(PathBuf),
+}
+
+/// What the runner is set up with.
+pub(crate) struct Setup {
+    /// From the command line.
+    pub(crate) options: Options,
+    /// Where output lies.
+    pub(crate) place: Place,
+    /// Names and values that every execution starts with.
+    pub(crate) environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What a Hello may carry instead of coming from the right peer.
+    pub(crate) secret: Option<Vec<u8>>,
+    /// Name and generation of the sandbox.
+    pub(crate) sandbox: Option<(String, u64)>,
+    /// It is PID 1 of its namespace.
+    pub(crate) is_init: bool,
+}
+
+impl Setup {
+    /// For many executions.
+    pub(crate) fn init(init: &Init, options: Options) -> io::Result<Self> {
+        let spool = init
+            .spool_dir
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("/tmp"));
+        let secret = init.secret_file.as_ref().map(fs::read).transpose()?;
+        let mut setup = Self::new(options, Place::Unnamed(spool));
+        setup.secret = secret.map(|secret| secret.trim_ascii_end().to_vec());
+        if setup.secret.as_ref().is_some_and(Vec::is_empty) {
+            return Err(io::Error::other(
+                "the secret file is empty; write at least 32 random bytes",
+            ));
+        }
+        setup.sandbox.clone_from(&init.sandbox);
+        Ok(setup)
+    }
+
+    /// For one execution, in this folder.
+    pub(crate) fn single(folder: PathBuf, options: Options) -> Self {
+        Self::new(options, Place::Folder(folder))
+    }
+
+    fn new(options: Options, place: Place) -> Self {
+        let inherited = env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
+        Self {
+            options,
+            place,
+            environment: inherited.collect(),
+            secret: None,
+            sandbox: None,
+            is_init: std::process::id() == 1,
+        }
+    }
+
+    /// Whether it holds one execution only.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(self.place, Place::Folder(_))
+    }
+
+    /// The environment of an execution: of one name the last wins. What the runner's own says of
+    /// its user does not hold for another one, who gets what the passwd file says.
+    pub(crate) fn environment<'a>(
+        &self,
+        user: &str,
+        added: impl Iterator<Item = &'a [u8]>,
+    ) -> Vec<Vec<u8>> {
+        let mut all = self.environment.clone();
+        if !user.is_empty() && user != self.options.user {
+            all.retain(|(name, _)| !OF_THE_USER.contains(&name.as_slice()));
+        }
+        for pair in added {
+            let split = pair
+                .iter()
+                .position(|byte| *byte == b'=')
+                .unwrap_or(pair.len());
+            let (name, value) = (&pair[..split], pair.get(split + 1..).unwrap_or_default());
+            all.retain(|(known, _)| known != name);
+            all.push((name.to_vec(), value.to_vec()));
+        }
+        all.into_iter()
+            .map(|(name, value)| [name, value].join(&b'='))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_name_the_last_wins() {
+        let mut setup = Setup::single("/".into(), Options::default());
+        setup.environment = vec![
+            (b"A".to_vec(), b"1".to_vec()),
+            (b"B".to_vec(), b"2".to_vec()),
+        ];
+        let added = [&b"A=3"[..], b"C=x=y", b"A=4"];
+        let pairs = setup.environment("", added.into_iter());
+        assert_eq!(pairs, [&b"B=2"[..], b"C=x=y", b"A=4"]);
+    }
+
+    #[test]
+    fn another_user_has_another_home() {
+        let mut setup = Setup::single("/".into(), Options::default());
+        setup.options.user = "1000".to_owned();
+        setup.environment = vec![
+            (b"HOME".to_vec(), b"/root".to_vec()),
+            (b"B".to_vec(), b"2".to_vec()),
+        ];
+        let own = [&b"HOME=/root"[..], b"B=2"];
+        assert_eq!(setup.environment("", std::iter::empty()), own);
+        assert_eq!(setup.environment("1000", std::iter::empty()), own);
+        assert_eq!(setup.environment("7", std::iter::empty()), [b"B=2"]);
+        let given = [&b"B=2"[..], b"HOME=/mine"];
+        assert_eq!(setup.environment("7", [given[1]].into_iter()), given);
+    }
+}

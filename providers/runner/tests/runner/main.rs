@@ -1,0 +1,17 @@
+//! The runner as a program, over its socket and its standard streams.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the whole binary is a test"
+)]
+
+mod client;
+mod ending;
+mod faults;
+mod hostile;
+mod input;
+mod listing;
+mod load;
+mod output;
+mod program;
+mod single;

@@ -1,0 +1,180 @@
+//! The sandbox as this machine sees it: its first process, and what is left of it at the end.
+
+use std::{fs, path::Path, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    config::Kind,
+    failure::{Failure, Result, broken, ensure, setup},
+    plan::{Due, Role, Work},
+    sandbox::Sandbox,
+};
+
+/// How long after DeleteSandbox the last process may take to be gone.
+const GONE: Duration = Duration::from_secs(10);
+/// For the docker command.
+const DOCKER: Duration = Duration::from_secs(60);
+
+/// The process namespace of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Namespace {
+    /// As the kernel names it.
+    name: String,
+    /// Its first process, as this machine counts.
+    first: i32,
+}
+
+impl Namespace {
+    /// Finds it by a command that no other sandbox runs.
+    pub(crate) async fn of(sandbox: &Sandbox) -> Result<Self> {
+        // A time in seconds that nobody else sleeps for.
+        let mark = 2_000_000_000 + uuid::Uuid::new_v4().as_u64_pair().0 % 1_000_000_000;
+        let work = Work {
+            id: format!("mark-{mark}"),
+            command: format!("exec sleep {mark}"),
+            timeout: None,
+            output: Default::default(),
+            due: Due::Signal(9),
+            role: Role::Plain,
+        };
+        sandbox.start(&work).await?;
+        let begin = Instant::now();
+        let pid = loop {
+            match find(&mark.to_string()) {
+                Some(pid) => break pid,
+                None if begin.elapsed() > GONE => {
+                    return Err(setup(
+                        "the sandbox's processes are not in /proc: run this on the machine of the sandboxes, as root",
+                    ));
+                }
+                None => sleep(Duration::from_millis(10)).await,
+            }
+        };
+        let name = name_of(pid).ok_or_else(|| setup("cannot read namespaces: run as root"))?;
+        let first = first_above(pid);
+        sandbox.signal(&work.id, 9, "found").await?;
+        let first = first.ok_or_else(|| setup("the sandbox has no first process"))?;
+        ensure(Some(&name) != name_of_self().as_ref(), || {
+            "the sandbox has no process namespace of its own".to_owned()
+        })?;
+        Ok(Self { name, first })
+    }
+
+    /// Kills its first process.
+    pub(crate) fn kill(&self) -> Result<()> {
+        let pid = Pid::from_raw(self.first).ok_or_else(|| setup("no process"))?;
+        kill_process(pid, Signal::KILL)
+            .map_err(|error| setup(format!("cannot kill process {}: {error}", self.first)))
+    }
+
+    /// Fails unless no process of it is left, soon.
+    pub(crate) async fn is_gone(&self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let left: Vec<String> = processes()
+                .filter(|pid| name_of(*pid).as_ref() == Some(&self.name))
+                .map(|pid| format!("{pid} {:?}", arguments(pid)))
+                .collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if begin.elapsed() > GONE {
+                return broken(format!("processes of a deleted sandbox are left: {left:?}"));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Fails if the engine still has something that this run's provider made.
+pub(crate) async fn nothing_left(kind: Kind, prefix: &str) -> Result<()> {
+    if kind == Kind::Local {
+        return Ok(());
+    }
+    let label = format!("label=managed-by={prefix}");
+    for list in [
+        ["ps", "--all"].as_slice(),
+        &["network", "ls"],
+        &["volume", "ls"],
+    ] {
+        let mut command = Command::new("docker");
+        command
+            .args(list)
+            .args(["--quiet", "--filter", &label])
+            .kill_on_drop(true);
+        let output = timeout(DOCKER, command.output()).await;
+        let output = output
+            .map_err(|_| setup("docker gives no answer"))?
+            .map_err(|error| setup(format!("cannot ask docker what is left: {error}")))?;
+        ensure_asked(&output)?;
+        let left = String::from_utf8_lossy(&output.stdout);
+        ensure(left.trim().is_empty(), || {
+            format!("docker {} still shows {}", list.join(" "), left.trim())
+        })?;
+    }
+    Ok(())
+}
+
+fn ensure_asked(output: &std::process::Output) -> Result<()> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::Setup(format!(
+        "docker cannot say what is left: {why}"
+    )))
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn find(argument: &str) -> Option<i32> {
+    processes().find(|pid| arguments(*pid).last().is_some_and(|last| last == argument))
+}
+
+fn arguments(pid: i32) -> Vec<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = line
+        .split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty());
+    words
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect()
+}
+
+fn name_of(pid: i32) -> Option<String> {
+    link(&format!("/proc/{pid}/ns/pid"))
+}
+
+fn name_of_self() -> Option<String> {
+    link("/proc/self/ns/pid")
+}
+
+fn link(path: &str) -> Option<String> {
+    let name = fs::read_link(Path::new(path)).ok()?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+/// The ancestor that is the first process of its namespace.
+fn first_above(mut pid: i32) -> Option<i32> {
+    loop {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name| {
+            status
+                .lines()
+                .find_map(|line: &str| line.strip_prefix(name))
+        };
+        let inside = field("NSpid:")?.split_whitespace().last()?;
+        if inside == "1" {
+            return Some(pid);
+        }
+        pid = field("PPid:")?.trim().parse().ok().filter(|pid| *pid > 0)?;
+    }
+}

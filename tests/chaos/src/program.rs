@@ -1,0 +1,115 @@
+//! One of the real programs, killed and started again at the same address.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+use crate::{
+    config::foreign_settings,
+    failure::{Failure, Result, broken, setup},
+};
+
+/// How long it may take to serve.
+const READY: Duration = Duration::from_secs(30);
+/// Lines of its log that a failure shows.
+const TAIL: usize = 15;
+
+/// A program. It is killed when this is dropped.
+pub(crate) struct Program {
+    path: PathBuf,
+    settings: Vec<(&'static str, String)>,
+    log: PathBuf,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    /// Held, so that it can write there.
+    _lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    /// A program with its settings, as environment; its log goes to a file.
+    pub(crate) fn new(path: PathBuf, settings: Vec<(&'static str, String)>, log: PathBuf) -> Self {
+        Self {
+            path,
+            settings,
+            log,
+            running: None,
+        }
+    }
+
+    /// Starts it and waits until it says that it serves, at the address of its settings.
+    pub(crate) async fn start(&mut self, due: SocketAddr) -> Result<()> {
+        let name = self.path.display().to_string();
+        let unusable = |error: std::io::Error| {
+            setup(format!(
+                "{name} cannot be started: {error}; `make build` makes it"
+            ))
+        };
+        let log = File::options().create(true).append(true).open(&self.log);
+        let mut command = Command::new(&self.path);
+        for setting in foreign_settings() {
+            command.env_remove(setting);
+        }
+        let mut child = command
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log.map_err(unusable)?)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(unusable)?;
+        let Some(stdout) = child.stdout.take() else {
+            return Err(setup(format!("{name} has no output")));
+        };
+        let mut lines = BufReader::new(stdout).lines();
+        let line = match timeout(READY, lines.next_line()).await {
+            Err(_) => return broken(format!("{name} does not serve within {READY:?}")),
+            Ok(line) => line.ok().flatten().unwrap_or_default(),
+        };
+        let address = line
+            .split_whitespace()
+            .last()
+            .and_then(|at| at.parse().ok());
+        if address != Some(due) {
+            return broken(format!("{name} does not serve at {due}, it says {line:?}"));
+        }
+        self.running = Some(Running {
+            child,
+            _lines: lines,
+        });
+        Ok(())
+    }
+
+    /// Kills it, without a word before, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        let Some(mut running) = self.running.take() else {
+            return Ok(());
+        };
+        let name = self.path.display().to_string();
+        if let Ok(Some(status)) = running.child.try_wait() {
+            return broken(format!("{name} ended by itself: {status}"));
+        }
+        let killed = running.child.kill().await;
+        killed.map_err(|error| Failure::Setup(format!("{name} cannot be killed: {error}")))
+    }
+
+    /// The end of its log.
+    pub(crate) fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(TAIL)..];
+        format!("{}:\n  {}", self.log.display(), tail.join("\n  "))
+    }
+}
