@@ -33,7 +33,7 @@ lint)
 test)
     need_lint
     need_local
-    need_packages python3:python3
+    need_packages python3:python3 ip:iproute2
     need_grpcurl
     need_engine
     need_image

@@ -2,6 +2,9 @@
 //! the docker CLI. What a test leaves behind fails it, and is taken away.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub(crate) mod debris;
+pub(crate) mod engine;
+pub(crate) mod guest;
 pub(crate) mod runner;
 
 use std::{

@@ -191,7 +191,7 @@ impl Engine {
             match signal {
                 libc::SIGCHLD => self.reap(),
                 libc::SIGTERM | libc::SIGINT => {
-                    self.begin_stop(self.setup.options.grace, "SHUTDOWN")
+                    self.begin_stop(self.setup.options.grace, "SANDBOX_STOPPED")
                 }
                 // A terminal that went away is no reason to end.
                 _ => {}

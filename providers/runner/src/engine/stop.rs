@@ -51,7 +51,7 @@ impl Engine {
             return;
         }
         self.stop.begun = true;
-        let by = if by.is_empty() { "SHUTDOWN" } else { by };
+        let by = if by.is_empty() { "SANDBOX_STOPPED" } else { by };
         let alive: Vec<u64> = self
             .executions
             .values()
