@@ -17,7 +17,6 @@ mod detect;
 mod engine;
 mod fault;
 mod find;
-mod greet;
 mod host;
 mod image;
 mod images;

@@ -8,8 +8,9 @@ use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum as Status},
     query_parameters::{LogsOptionsBuilder, UploadToContainerOptionsBuilder},
 };
+use bytes::Bytes;
 use futures::StreamExt as _;
-use sandgate_kit::{Kind, ProviderError};
+use sandgate_kit::{Kind, ProviderError, greet};
 use sandgate_proto::Outcome;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,8 +20,8 @@ use crate::{
     call,
     container::status,
     fault::Fault,
-    find, greet, images,
-    link::{Link, bridge, socket},
+    find, images,
+    link::{bridge, socket},
     people::Person,
     runner,
     way::Way,
@@ -28,6 +29,8 @@ use crate::{
 
 /// How long a runner may take to answer; it takes milliseconds on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// How long one greeting over a bridge may take.
+const GREETING: Duration = Duration::from_secs(5);
 /// Between two looks at a runner that does not answer: the first and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -199,8 +202,12 @@ async fn answers(
         Way::Bridge => {
             let id = container.id.as_deref().unwrap_or_default();
             let bridge = bridge::open(docker, id).await;
-            let bridge = bridge.map_err(|error| error.to_string())?;
-            greet::greet(Link::Bridge(bridge), secret).await
+            let mut bridge = bridge.map_err(|error| error.to_string())?;
+            let secret = Bytes::copy_from_slice(secret.as_bytes());
+            match timeout(GREETING, greet(&mut bridge, secret)).await {
+                Ok(answer) => answer.map(drop).map_err(|error| error.to_string()),
+                Err(_) => Err("no answer in time".to_owned()),
+            }
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Sizes as people write them: bytes, or with KiB, MiB or GiB.
+//! The limit of output as people write it.
+
+use sandgate_kit::bytes_of;
 
 /// Least that is kept of a channel, bytes; the runner takes no less.
 pub(crate) const LEAST_OUTPUT: u64 = 128 * 1024;
@@ -8,20 +10,11 @@ pub(crate) const LEAST_OUTPUT: u64 = 128 * 1024;
 /// # Errors
 /// Where it is no size, or too small for the runner.
 pub(crate) fn output_limit(text: &str) -> Result<u64, String> {
-    let size = bytes(text).ok_or("write a size as in 67108864, 512KiB, 64MiB or 1GiB")?;
+    let size = bytes_of(text).ok_or("write a size as in 67108864, 512KiB, 64MiB or 1GiB")?;
     if size < LEAST_OUTPUT {
         return Err("must be at least 128KiB".to_owned());
     }
     Ok(size)
-}
-
-fn bytes(text: &str) -> Option<u64> {
-    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
-    let (number, shift) = units
-        .iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
-    let number: u64 = number.trim().parse().ok()?;
-    number.checked_mul(1 << shift)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod provider;
 mod rpc;
 mod runner;
 mod server;
+mod size;
+mod socket;
 mod spec;
 
 pub use built::BUILT;
@@ -22,7 +24,10 @@ pub use config::KitArgs;
 pub use context::{CallContext, Owner};
 pub use error::{Kind, ProviderError};
 pub use provider::{Instance, LogLine, LogLines, LogQuery, Page, Provider, Reached};
+pub use runner::{GreetError, greet};
 pub use server::{Running, StartError, run, start};
+pub use size::bytes_of;
+pub use socket::{SocketError, connect_inside};
 pub use spec::{Limits, Network, Spec};
 
 /// Reads any bytes as if a runner had sent them. For the fuzz target: must never panic.

@@ -3,20 +3,9 @@
 
 use std::{io, path::Path, time::Duration};
 
-use rustix::{
-    fd::{AsRawFd as _, OwnedFd},
-    fs::{CWD, FileType, Mode, OFlags, fstat, openat},
-};
-use sandgate_runner_proto::{
-    FROM_RUNNER_BYTES, FrameReader, HIGHEST_VERSION, LOWEST_VERSION, put_frame,
-    v1::{FromRunner, Hello, ToRunner, Welcome, from_runner, to_runner},
-};
+use sandgate_kit::{GreetError, SocketError, connect_inside};
 use thiserror::Error;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::UnixStream,
-    time::timeout,
-};
+use tokio::{net::UnixStream, time::timeout};
 
 use crate::init::Init;
 
@@ -45,13 +34,9 @@ pub(crate) enum NoWay {
 
 /// Connects to the runner that is the process `init`. Follows no symbolic link.
 pub(crate) async fn connect(folder: &Path, init: &Init) -> Result<UnixStream, NoWay> {
-    let socket = socket(folder)?;
-    // The socket itself, whatever is at its path by now.
-    let path = format!("/proc/self/fd/{}", socket.as_raw_fd());
-    let stream = timeout(CONNECT, UnixStream::connect(path))
+    let (stream, listener) = timeout(CONNECT, connect_inside(folder, SOCKET))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let listener = stream.peer_cred()?.pid();
     // Asked last: while it lives, nobody else has its number.
     if listener == Some(init.pid()) && init.is_alive() {
         Ok(stream)
@@ -60,40 +45,20 @@ pub(crate) async fn connect(folder: &Path, init: &Init) -> Result<UnixStream, No
     }
 }
 
-fn socket(folder: &Path) -> Result<OwnedFd, NoWay> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(CWD, folder, flags | OFlags::DIRECTORY, Mode::empty());
-    let folder = folder.map_err(io::Error::from)?;
-    let socket = openat(&folder, SOCKET, flags, Mode::empty()).map_err(io::Error::from)?;
-    let found = fstat(&socket).map_err(io::Error::from)?;
-    if FileType::from_raw_mode(found.st_mode) == FileType::Socket {
-        Ok(socket)
-    } else {
-        Err(NoWay::NoSocket)
+impl From<SocketError> for NoWay {
+    fn from(error: SocketError) -> Self {
+        match error {
+            SocketError::Io(error) => Self::Io(error),
+            SocketError::Other(_) => Self::NoSocket,
+        }
     }
 }
 
-/// Greets the runner and has it say who it is. The caller bounds the time.
-pub(crate) async fn greet(stream: &mut UnixStream) -> Result<Welcome, NoWay> {
-    let hello = Hello {
-        lowest_version: LOWEST_VERSION,
-        highest_version: HIGHEST_VERSION,
-        ..Hello::default()
-    };
-    let body = Some(to_runner::Body::Hello(hello));
-    let mut bytes = Vec::new();
-    put_frame(&ToRunner { call: 1, body }, &mut bytes);
-    stream.write_all(&bytes).await?;
-    let mut frames = FrameReader::new(FROM_RUNNER_BYTES);
-    loop {
-        let frame = frames.next::<FromRunner>().map_err(|_| NoWay::Protocol)?;
-        match frame.map(|frame| frame.body) {
-            Some(Some(from_runner::Body::Welcome(welcome))) => return Ok(welcome),
-            Some(_) => return Err(NoWay::Protocol),
-            None => {}
-        }
-        if stream.read_buf(frames.buffer()).await? == 0 {
-            return Err(NoWay::Protocol);
+impl From<GreetError> for NoWay {
+    fn from(error: GreetError) -> Self {
+        match error {
+            GreetError::Io(error) => Self::Io(error),
+            _ => Self::Protocol,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Numbers of bytes as people write them.
+//! The limit of output as people write it.
 
 use std::{fmt, str::FromStr};
 
+use sandgate_kit::bytes_of;
 use thiserror::Error;
 
 /// The runner keeps no less of a channel, bytes.
@@ -26,14 +27,7 @@ impl FromStr for OutputLimit {
     type Err = BadSize;
 
     fn from_str(text: &str) -> Result<Self, BadSize> {
-        let text = text.trim();
-        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-        let unit = units
-            .into_iter()
-            .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
-        let (number, shift) = unit.unwrap_or((text, 0));
-        let number: u64 = number.trim_end().parse().map_err(|_| BadSize)?;
-        let bytes = number.checked_mul(1 << shift).ok_or(BadSize)?;
+        let bytes = bytes_of(text.trim()).ok_or(BadSize)?;
         if (LEAST..=1 << 40).contains(&bytes) {
             Ok(Self(bytes))
         } else {

@@ -1,13 +1,10 @@
 //! The way to a runner through the folder that is shared with its container. Root inside can put
 //! anything there, so no link is followed, and whoever answers has to be the container's PID 1.
 
-use std::{
-    io,
-    os::fd::{AsFd, AsRawFd as _},
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::FileType;
+use sandgate_kit::{SocketError, connect_inside};
 use thiserror::Error;
 use tokio::net::UnixStream;
 
@@ -44,11 +41,7 @@ impl NoRunner {
 /// # Errors
 /// Where there is no socket, or its listener is not `pid`.
 pub(crate) async fn connect(folder: &Path, pid: i32) -> Result<UnixStream, NoRunner> {
-    let socket = open(folder)?;
-    // By its descriptor: what was looked at is what is connected to, however long its path is.
-    let path = PathBuf::from(format!("/proc/self/fd/{}", socket.as_fd().as_raw_fd()));
-    let stream = UnixStream::connect(path).await.map_err(NoRunner::Absent)?;
-    let found = stream.peer_cred().map_err(NoRunner::Absent)?.pid();
+    let (stream, found) = connect_inside(folder, runner::SOCKET_NAME).await?;
     if found != Some(pid) || pid <= 0 {
         return Err(NoRunner::Stranger {
             found,
@@ -58,18 +51,13 @@ pub(crate) async fn connect(folder: &Path, pid: i32) -> Result<UnixStream, NoRun
     Ok(stream)
 }
 
-fn open(folder: &Path) -> Result<impl AsFd, NoRunner> {
-    let absent = |errno: rustix::io::Errno| NoRunner::Absent(errno.into());
-    let nothing = Mode::empty();
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(CWD, folder, flags, nothing).map_err(absent)?;
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let socket = openat(&folder, runner::SOCKET_NAME, flags, nothing).map_err(absent)?;
-    let kind = FileType::from_raw_mode(fstat(&socket).map_err(absent)?.st_mode);
-    if kind != FileType::Socket {
-        return Err(NoRunner::NotASocket(kind));
+impl From<SocketError> for NoRunner {
+    fn from(error: SocketError) -> Self {
+        match error {
+            SocketError::Io(error) => Self::Absent(error),
+            SocketError::Other(kind) => Self::NotASocket(kind),
+        }
     }
-    Ok(socket)
 }
 
 #[cfg(test)]

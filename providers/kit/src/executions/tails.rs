@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::{Executions, Stop, answer};
 use crate::{
     CallContext, Provider, ProviderError,
-    runner::{Link, LinkError, Seen},
+    runner::{Link, LinkError, Seen, place},
 };
 
 /// Output kept of each channel.
@@ -143,7 +143,6 @@ async fn tails(link: &Link, execution: &Execution) -> Result<Vec<OutputChunk>, L
         .observe(&execution.execution_id, offsets, false)
         .await?;
     let mut tails: [(u64, BytesMut); 3] = offsets.map(|offset| (offset, BytesMut::new()));
-    let place = |channel: i32| usize::try_from(channel - 1).unwrap_or_default().min(2);
     loop {
         match watch.next(Instant::now()).await? {
             Seen::Output { channel, data, .. } => tails[place(channel)].1.extend_from_slice(&data),

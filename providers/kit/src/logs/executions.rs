@@ -17,6 +17,7 @@ use super::{
 use crate::{
     CallContext, Kind, Provider, ProviderError,
     executions::{Executions, Follow, From, Message},
+    runner::place,
 };
 
 /// Executions that are followed at once; further ones wait.
@@ -143,7 +144,6 @@ impl<P: Provider> ExecutionLogs<P> {
     fn take(&mut self, index: usize, message: Message) {
         let reading = &mut self.active[index];
         let (number, id) = (reading.number, reading.id.clone());
-        let place = |channel: i32| usize::try_from(channel - 1).unwrap_or_default().min(2);
         match message {
             Message::Output(chunk) => {
                 let lines = reading.channels[place(chunk.channel)].push(&chunk.data);

@@ -9,6 +9,7 @@ use super::kept::Kept;
 use crate::{
     Kind, Provider, ProviderError,
     executions::{Follow, Message},
+    runner::place,
 };
 
 /// Most that can be wanted of a channel.
@@ -57,7 +58,6 @@ pub(super) async fn run<P: Provider>(
 ) -> Result<RunCommandResponse, ProviderError> {
     let started = follow.started();
     let mut channels = CHANNELS.map(|_| Kept::new(keep.head, keep.tail));
-    let place = |channel: i32| usize::try_from(channel - 1).unwrap_or_default().min(2);
     let out_of_time = async {
         match answer_by {
             Some(time) => sleep_until(time).await,

@@ -16,6 +16,11 @@ const NAME_BYTES: usize = 4096;
 /// Largest facts that the kit gives.
 pub(crate) const FACTS_BYTES: usize = 16 * 1024;
 
+/// The place in arrays of all three of a channel that was checked.
+pub(crate) fn place(channel: i32) -> usize {
+    usize::try_from(channel - 1).unwrap_or_default().min(2)
+}
+
 /// The place of a channel in arrays of all three.
 pub(super) fn channel(number: i32) -> Result<usize, Violation> {
     match Channel::try_from(number) {

@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::BytesMut;
 use sandgate_runner_proto::{
-    FROM_RUNNER_BYTES, FrameReader, HIGHEST_VERSION, LOWEST_VERSION, put_frame,
-    v1::{FromRunner, Hello, ToRunner, Welcome, from_runner, to_runner::Body},
+    FROM_RUNNER_BYTES, FrameReader, HIGHEST_VERSION, LOWEST_VERSION,
+    v1::{Hello, Welcome, from_runner},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite},
     sync::mpsc,
     time::timeout,
 };
@@ -19,6 +18,7 @@ use super::{
     calls::{Calls, HELLO},
     check,
     drive::drive,
+    greet::{GreetError, exchange, hello},
     link::Shared,
 };
 use crate::{CallContext, Reached};
@@ -40,14 +40,13 @@ where
 {
     let Reached { mut link, secret } = reached;
     let hello = Hello {
-        lowest_version: LOWEST_VERSION,
-        highest_version: HIGHEST_VERSION,
         sandbox_id: context.sandbox_id.clone(),
         generation: context.generation,
         secret,
+        ..hello()
     };
     let mut frames = FrameReader::new(FROM_RUNNER_BYTES);
-    let welcome = timeout(HANDSHAKE, greet(&mut link, hello, &mut frames))
+    let welcome = timeout(HANDSHAKE, welcomed(&mut link, hello, &mut frames))
         .await
         .map_err(|_| LinkError::Lost)??;
     let (outbox, requests) = mpsc::channel(OUTBOX);
@@ -57,7 +56,7 @@ where
     Ok(Link::new(shared, outbox, welcome))
 }
 
-async fn greet<L>(
+async fn welcomed<L>(
     link: &mut L,
     hello: Hello,
     frames: &mut FrameReader,
@@ -66,22 +65,10 @@ where
     L: AsyncRead + AsyncWrite + Unpin,
 {
     let (sandbox_id, generation) = (hello.sandbox_id.clone(), hello.generation);
-    let mut out = BytesMut::new();
-    let (call, body) = (HELLO, Some(Body::Hello(hello)));
-    put_frame(&ToRunner { call, body }, &mut out);
-    let sent = async {
-        link.write_all_buf(&mut out).await?;
-        link.flush().await
-    };
-    sent.await.map_err(|_| LinkError::Lost)?;
-    let answer = loop {
-        if let Some(frame) = frames.next::<FromRunner>().map_err(Violation::from)? {
-            break frame;
-        }
-        match link.read_buf(frames.buffer()).await {
-            Ok(0) | Err(_) => return Err(LinkError::Lost),
-            Ok(_) => {}
-        }
+    let answer = match exchange(link, hello, frames).await {
+        Ok(answer) => answer,
+        Err(GreetError::Broken(broken)) => return Err(Violation::from(broken).into()),
+        Err(_) => return Err(LinkError::Lost),
     };
     match answer.body {
         Some(from_runner::Body::Welcome(mut welcome)) if answer.call == HELLO => {

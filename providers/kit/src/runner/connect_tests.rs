@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use sandgate_proto::provider::v1::ProviderContext;
-use sandgate_runner_proto::{TO_RUNNER_BYTES, v1::List};
+use sandgate_runner_proto::{
+    TO_RUNNER_BYTES, put_frame,
+    v1::{FromRunner, List, ToRunner},
+};
 use tokio::{
-    io::{DuplexStream, duplex},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     time::Instant,
 };
 

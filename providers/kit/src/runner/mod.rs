@@ -6,6 +6,7 @@ mod check;
 mod connect;
 mod drive;
 mod error;
+mod greet;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod hostile;
 mod link;
@@ -13,8 +14,9 @@ mod queue;
 mod table;
 mod watch;
 
+pub use self::greet::{GreetError, greet};
 pub(crate) use self::{
-    check::FACTS_BYTES,
+    check::{FACTS_BYTES, place},
     error::{LinkError, Refusal, Violation},
     link::Link,
     queue::Seen,

@@ -2,7 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
-use sandgate_kit::{Kind, ProviderError};
+use bytes::Bytes;
+use sandgate_kit::{Kind, ProviderError, greet};
 use sandgate_proto::Outcome;
 use sandgate_runner_proto::v1::{KillGuarantee, Welcome};
 use tokio::time::{Instant, sleep};
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{Inner, blocking, internal};
 use crate::{
     bwrap::{self, LaunchError, Launched, Program, UserNamespace, View, complaint},
-    control::{NoWay, SOCKET, connect, greet},
+    control::{NoWay, SOCKET, connect},
     init::Init,
     limits::{Group, Limits},
     store::{CONTROL, Meta, SPOOL},
@@ -133,7 +134,7 @@ impl Inner {
         loop {
             let answer = async {
                 let mut stream = connect(&control, init).await?;
-                greet(&mut stream).await
+                Ok(greet(&mut stream, Bytes::new()).await?)
             };
             let error = match tokio::time::timeout_at(until, answer).await {
                 Ok(Ok(welcome)) => return Ok(welcome),

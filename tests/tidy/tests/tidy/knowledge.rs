@@ -20,13 +20,8 @@ struct Rule {
 
 const CONFIGURATION: &[&str] = &["config.rs", "process.rs", "main.rs", "build.rs"];
 
-/// Both ends of a runner's link, and the file of a provider that greets a runner it has just started.
-const RUNNERS_FRAMES: &[&str] = &[
-    "providers/kit/src/runner/",
-    "providers/runner/src/",
-    "control.rs",
-    "greet.rs",
-];
+/// Both ends of a runner's link.
+const RUNNERS_FRAMES: &[&str] = &["providers/kit/src/runner/", "providers/runner/src/"];
 
 /// The runner, the provider whose sandboxes are processes of this machine, and the compiler's.
 const STARTS_PROCESSES: &[&str] = &["providers/runner/", "providers/local/", "build.rs"];
