@@ -85,6 +85,9 @@ fn method_literal(
         }
         _ => "None".to_owned(),
     };
+    let unchecked = field(&policy, "unchecked_ids")?
+        .as_bool()
+        .unwrap_or_default();
     let mut literal = String::new();
     writeln!(
         literal,
@@ -92,7 +95,8 @@ fn method_literal(
          handling: {handling}, scope: {scope:?}, makes_default_sandbox: {makes_default}, \
          default_deadline_seconds: {deadline}, client_streaming: {client}, \
          server_streaming: {server}, has_session_id: {session}, has_sandbox_id: {sandbox}, \
-         has_execution_id: {execution}, has_secret_env: {secret} }},",
+         has_execution_id: {execution}, has_secret_env: {secret}, has_payload: {payload}, \
+         replays_itself: {replays}, names: {names} }},",
         name = method.name(),
         scope = scope.as_str().unwrap_or_default(),
         makes_default = field(&policy, "makes_default_sandbox")?
@@ -104,8 +108,42 @@ fn method_literal(
         sandbox = number("sandbox_id", 2),
         execution = number("execution_id", 3),
         secret = number("secret_env", 4),
+        payload = number("gateway_payload", 1000),
+        replays = method.output().get_field_by_name("replayed").is_some(),
+        names = names_literal(method, unchecked),
     )?;
     Ok(literal)
+}
+
+/// Numbers of the fields that say what a call is about. An id that the call itself gives to what it
+/// makes names nothing yet.
+fn names_literal(method: &MethodDescriptor, unchecked: bool) -> String {
+    let number = |name: &str| {
+        let found = method.input().get_field_by_name(name);
+        let own = method
+            .name()
+            .strip_prefix("Create")
+            .is_some_and(|made| name.strip_suffix("_id") == Some(made.to_lowercase().as_str()));
+        found
+            .filter(|field| !own && !field.is_list() && !field.is_map())
+            .map(|field| field.number())
+    };
+    let checked = |name: &str| number(name).filter(|_| !unchecked);
+    let target = ["name", "provider", "agent_id", "api_key_id", "path"];
+    format!(
+        "Names {{ session_id: {:?}, sandbox_id: {:?}, execution_id: {:?}, agent_id: {:?}, \
+         harness_id: {:?}, org_id: {:?}, user_id: {:?}, request_id: {:?}, allow_missing: {:?}, target: {:?} }}",
+        checked("session_id"),
+        checked("sandbox_id"),
+        checked("execution_id"),
+        checked("agent_id"),
+        checked("harness_id"),
+        number("org_id"),
+        number("user_id"),
+        number("request_id"),
+        number("allow_missing"),
+        target.into_iter().find_map(number),
+    )
 }
 
 fn policy(

@@ -9,6 +9,8 @@ use crate::problem::Result;
 
 /// Longest alias, in bytes.
 const ALIAS_BYTES: usize = 64;
+/// Longest id of an agent, in bytes.
+const AGENT_ID_BYTES: usize = 128;
 
 /// How a request names a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,10 +76,25 @@ pub(crate) fn optional_uuid(field: &'static str, text: &str) -> Result<Option<Uu
     }
 }
 
+/// A required agent_id.
+pub(crate) fn agent_id(text: &str) -> Result<&str> {
+    if is_name(text, AGENT_ID_BYTES) {
+        return Ok(text);
+    }
+    Err(Problem::invalid_field(
+        "agent_id",
+        "must have 1 to 128 characters out of A-Z a-z 0-9 . _ -",
+    ))
+}
+
+fn is_name(text: &str, most: usize) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=most).contains(&text.len()) && text.bytes().all(allowed)
+}
+
 /// An alias, without its `@`.
 pub(crate) fn checked_alias(text: &str, field: &'static str) -> Result<String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if text.is_empty() || text.len() > ALIAS_BYTES || !text.bytes().all(allowed) {
+    if !is_name(text, ALIAS_BYTES) {
         return Err(Problem::invalid_field(
             field,
             "an alias has 1 to 64 characters out of A-Z a-z 0-9 . _ -",

@@ -1,22 +1,39 @@
 //! The Sandgate gateway. Requests fall through its rooms from top to bottom: `edge`, then `relay` or
 //! `rpc`, then `session` and `sandbox`, then `store` and `fleet`; nothing climbs.
 
+mod agent;
+mod audit;
 mod clock;
 mod config;
+mod credential;
 mod edge;
+mod facts;
 mod fleet;
+mod identity;
 mod ids;
+mod lease;
 mod ops;
 mod principal;
 mod problem;
 mod relay;
+mod replay;
+mod retain;
 mod rpc;
 mod sandbox;
+mod sealed;
 mod server;
 mod session;
 mod store;
+mod vault;
+mod watch;
+mod web;
+mod wire;
 
-pub use config::{Args, Config, ConfigError, DEFAULT_LISTEN, GatewayArgs};
+pub use config::{
+    Args, AuditArgs, Config, ConfigError, ConnectionArgs, DEFAULT_LISTEN, FeatureArgs, GatewayArgs,
+    IdentityArgs, KeyArgs, KeysError, LimitArgs, Pace,
+};
 pub use fleet::{Access, ProviderEntry};
+pub use identity::IdentityError;
 pub use rpc::BUILT;
 pub use server::{Running, StartError, run, start};

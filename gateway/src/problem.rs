@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use sandgate_proto::{Outcome, Problem, Reason};
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use crate::{store::StoreError, vault::VaultError};
 
 /// The gateway's results.
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
@@ -19,6 +19,63 @@ pub(crate) fn session_not_found(session_id: Uuid) -> Problem {
         "there is no such session of yours; make one with SessionService.CreateSession",
     )
     .with("session_id", session_id)
+}
+
+pub(crate) fn agent_not_found(agent_id: &str) -> Problem {
+    Problem::new(
+        Reason::AgentNotFound,
+        "your organisation has no agent or harness of this id; list them with AgentService.ListAgents",
+    )
+    .with("agent_id", agent_id)
+}
+
+pub(crate) fn api_key_not_found(api_key_id: &str) -> Problem {
+    Problem::new(
+        Reason::ApiKeyNotFound,
+        "there is no API key of this id; list them with AdminService.ListApiKeys",
+    )
+    .with("api_key_id", api_key_id)
+}
+
+/// One answer for every credential that is not good: which of these it is, is nobody's business.
+pub(crate) fn authentication_required() -> Problem {
+    Problem::new(
+        Reason::AuthenticationRequired,
+        "send the metadata `authorization: Bearer KEY` with an API key or token of this gateway; there was none, or it is unknown, expired or revoked",
+    )
+}
+
+pub(crate) fn certificate_names_nobody() -> Problem {
+    Problem::new(
+        Reason::AuthenticationRequired,
+        "the client certificate must name one organisation (O) and one user (CN) in its subject; use one that does, or send the metadata `authorization: Bearer KEY`",
+    )
+}
+
+pub(crate) fn token_keys_unavailable() -> Problem {
+    Problem::new(
+        Reason::UpstreamUnavailable,
+        "the keys of the token's issuer could not be fetched yet; repeat the call, and check SANDGATE_JWT_ISSUER and SANDGATE_JWT_JWKS_URL if it fails again",
+    )
+    .with_outcome(Outcome::Rejected)
+    .retry_after(SOON)
+}
+
+pub(crate) fn scope_required(scope: &str) -> Problem {
+    Problem::new(
+        Reason::ScopeRequired,
+        format!(
+            "the call needs a key with the scope {scope}; use one that has it, or have one issued"
+        ),
+    )
+    .with("scope", scope)
+}
+
+/// `limit`: the name of what is bounded, as in the configuration.
+pub(crate) fn quota_exceeded(limit: &'static str, org_id: &str, message: &str) -> Problem {
+    Problem::new(Reason::QuotaExceeded, message)
+        .with("limit", limit)
+        .with_quota(format!("org:{org_id}"), message)
 }
 
 /// `wanted`: the id or alias as the caller sent it.
@@ -136,9 +193,51 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::UnknownKey(key_id) => Self::new(
+                Reason::EncryptionKeyUnknown,
+                format!("what is needed is sealed with the key {key_id}, which this gateway does not have; add that key to SANDGATE_ENCRYPTION_KEYS and start the gateway again"),
+            )
+            .with("key_id", key_id),
+            other => internal("vault", &other),
+        }
+    }
+}
+
 pub(crate) fn request_id_reused() -> Problem {
     Problem::new(
         Reason::RequestIdReused,
         "this request_id was used before with another request; choose a new one for a new request",
     )
+}
+
+/// `capability`: what the session would need.
+pub(crate) fn capability_not_enabled(capability: &str, message: impl Into<String>) -> Problem {
+    Problem::new(Reason::CapabilityNotEnabled, message).with("capability", capability)
+}
+
+/// The resource has another etag than the caller thought, or changed while it was being changed.
+pub(crate) fn etag_mismatch() -> Problem {
+    Problem::new(
+        Reason::EtagMismatch,
+        "this was changed since it was read; read it again, apply the change to what is there now, and repeat",
+    )
+}
+
+pub(crate) fn agent_id_reused(agent_id: &str) -> Problem {
+    Problem::new(
+        Reason::AgentIdReused,
+        "this agent_id is taken; choose another, or change the agent that has it with AgentService.UpdateAgent",
+    )
+    .with("agent_id", agent_id)
+}
+
+pub(crate) fn agent_built_in(agent_id: &str) -> Problem {
+    Problem::new(
+        Reason::AgentBuiltIn,
+        "this agent comes with Sandgate and stays as it is; make one of your own with AgentService.CreateAgent",
+    )
+    .with("agent_id", agent_id)
 }

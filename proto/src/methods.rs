@@ -40,9 +40,45 @@ pub struct Method {
     pub has_execution_id: bool,
     /// Whether field 4 of the request is `secret_env`.
     pub has_secret_env: bool,
+    /// Whether the gateway may append what it resolved for the call.
+    pub has_payload: bool,
+    /// Whether a repeated request_id is told by the answer itself.
+    pub replays_itself: bool,
+    /// Which fields of the request say what it is about.
+    pub names: Names,
+}
+
+/// Numbers of the fields of a request, at top level, that say what a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The session that has to be there.
+    pub session_id: Option<u32>,
+    /// The sandbox that has to be there, an id or `@alias`.
+    pub sandbox_id: Option<u32>,
+    /// The execution.
+    pub execution_id: Option<u32>,
+    /// The agent that has to be there.
+    pub agent_id: Option<u32>,
+    /// The harness that has to be there.
+    pub harness_id: Option<u32>,
+    /// The organisation acted for.
+    pub org_id: Option<u32>,
+    /// The user acted for.
+    pub user_id: Option<u32>,
+    /// What makes the call repeatable.
+    pub request_id: Option<u32>,
+    /// Whether what the call is about may be missing.
+    pub allow_missing: Option<u32>,
+    /// The name, provider, path or id of what else it is about.
+    pub target: Option<u32>,
 }
 
 impl Method {
+    /// Whether it changes nothing.
+    pub fn only_looks(&self) -> bool {
+        self.scope.ends_with(".read")
+    }
+
     /// The deadline used where the caller sets none; for a server stream, the time to its headers.
     pub fn default_deadline(&self) -> Option<Duration> {
         self.default_deadline_seconds.map(Duration::from_secs)

@@ -31,6 +31,8 @@ pub struct Problem {
     message: String,
     facts: Vec<(&'static str, String)>,
     fields: Vec<(String, String)>,
+    /// Boxed, since it is rare and every result would be larger for it.
+    quota: Option<Box<(String, String)>>,
     retry_after: Option<Duration>,
 }
 
@@ -43,6 +45,7 @@ impl Problem {
             message: message.into(),
             facts: Vec::new(),
             fields: Vec::new(),
+            quota: None,
             retry_after: None,
         }
     }
@@ -67,6 +70,17 @@ impl Problem {
     #[must_use]
     pub fn with_outcome(self, outcome: Outcome) -> Self {
         self.with("outcome", outcome.name())
+    }
+
+    /// Names whose limit is reached and which; becomes `QuotaFailure`.
+    #[must_use]
+    pub fn with_quota(
+        mut self,
+        subject: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Self {
+        self.quota = Some(Box::new((subject.into(), description.into())));
+        self
     }
 
     /// Says when to try again; becomes `RetryInfo`.
@@ -94,6 +108,13 @@ impl Problem {
     /// The malformed fields, each with what it should be.
     pub fn fields(&self) -> &[(String, String)] {
         &self.fields
+    }
+
+    /// Whose limit is reached, and which.
+    pub fn quota(&self) -> Option<(&str, &str)> {
+        self.quota
+            .as_ref()
+            .map(|quota| (&quota.0[..], &quota.1[..]))
     }
 
     /// When to try again, if trying again can help.

@@ -21,14 +21,24 @@ pub enum Reason {
     ExecutionNotFound,
     /// No such file, or not of the kind that the call needs.
     FileNotFound,
+    /// No such agent or harness in the organisation.
+    AgentNotFound,
+    /// No such API key.
+    ApiKeyNotFound,
     /// No secret of this name in the session.
     SecretNotFound,
+    /// The user has stored no key for this provider.
+    ConnectionNotFound,
     /// No provider of this name is configured at this gateway.
     ProviderNotConfigured,
     /// The caller has stored no key for this provider.
     ConnectionRequired,
     /// The upstream refused the caller's key.
     CredentialRejected,
+    /// The agent comes with Sandgate and cannot be changed.
+    AgentBuiltIn,
+    /// Something stored is sealed with a key that is not configured.
+    EncryptionKeyUnknown,
     /// The session does not have the capability that the call needs.
     CapabilityNotEnabled,
     /// The provider, or this build of Sandgate, does not have the capability.
@@ -43,6 +53,8 @@ pub enum Reason {
     SessionIdReused,
     /// A sandbox with this id is there already, made with another body.
     SandboxIdReused,
+    /// An agent with this id is there already, made with another body.
+    AgentIdReused,
     /// Another sandbox of the session has this alias.
     AliasTaken,
     /// The sandbox is not running and the call does not start it.
@@ -91,10 +103,15 @@ impl Reason {
         Self::SandboxNotFound,
         Self::ExecutionNotFound,
         Self::FileNotFound,
+        Self::AgentNotFound,
+        Self::ApiKeyNotFound,
         Self::SecretNotFound,
+        Self::ConnectionNotFound,
         Self::ProviderNotConfigured,
         Self::ConnectionRequired,
         Self::CredentialRejected,
+        Self::AgentBuiltIn,
+        Self::EncryptionKeyUnknown,
         Self::CapabilityNotEnabled,
         Self::CapabilityUnsupported,
         Self::MethodUnknown,
@@ -102,6 +119,7 @@ impl Reason {
         Self::ExecutionIdReused,
         Self::SessionIdReused,
         Self::SandboxIdReused,
+        Self::AgentIdReused,
         Self::AliasTaken,
         Self::SandboxNotRunning,
         Self::OffsetOutOfRange,
@@ -132,10 +150,15 @@ impl Reason {
             Self::SandboxNotFound => ("SANDBOX_NOT_FOUND", Code::NotFound),
             Self::ExecutionNotFound => ("EXECUTION_NOT_FOUND", Code::NotFound),
             Self::FileNotFound => ("FILE_NOT_FOUND", Code::NotFound),
+            Self::AgentNotFound => ("AGENT_NOT_FOUND", Code::NotFound),
+            Self::ApiKeyNotFound => ("API_KEY_NOT_FOUND", Code::NotFound),
             Self::SecretNotFound => ("SECRET_NOT_FOUND", Code::NotFound),
+            Self::ConnectionNotFound => ("CONNECTION_NOT_FOUND", Code::NotFound),
             Self::ProviderNotConfigured => ("PROVIDER_NOT_CONFIGURED", Code::NotFound),
             Self::ConnectionRequired => ("CONNECTION_REQUIRED", Code::FailedPrecondition),
             Self::CredentialRejected => ("CREDENTIAL_REJECTED", Code::FailedPrecondition),
+            Self::AgentBuiltIn => ("AGENT_BUILT_IN", Code::FailedPrecondition),
+            Self::EncryptionKeyUnknown => ("ENCRYPTION_KEY_UNKNOWN", Code::FailedPrecondition),
             Self::CapabilityNotEnabled => ("CAPABILITY_NOT_ENABLED", Code::FailedPrecondition),
             Self::CapabilityUnsupported => ("CAPABILITY_UNSUPPORTED", Code::Unimplemented),
             Self::MethodUnknown => ("METHOD_UNKNOWN", Code::Unimplemented),
@@ -143,6 +166,7 @@ impl Reason {
             Self::ExecutionIdReused => ("EXECUTION_ID_REUSED", Code::AlreadyExists),
             Self::SessionIdReused => ("SESSION_ID_REUSED", Code::AlreadyExists),
             Self::SandboxIdReused => ("SANDBOX_ID_REUSED", Code::AlreadyExists),
+            Self::AgentIdReused => ("AGENT_ID_REUSED", Code::AlreadyExists),
             Self::AliasTaken => ("ALIAS_TAKEN", Code::AlreadyExists),
             Self::SandboxNotRunning => ("SANDBOX_NOT_RUNNING", Code::FailedPrecondition),
             Self::OffsetOutOfRange => ("OFFSET_OUT_OF_RANGE", Code::OutOfRange),

@@ -53,6 +53,12 @@ impl Problem {
                 problem = problem.with(key, value);
             }
         }
+        if let Some(violation) = status
+            .get_details_quota_failure()
+            .and_then(|failure| failure.violations.into_iter().next())
+        {
+            problem = problem.with_quota(violation.subject, violation.description);
+        }
         if let Some(delay) = status
             .get_details_retry_info()
             .and_then(|retry| retry.retry_delay)
@@ -79,6 +85,7 @@ const FACTS: &[&str] = &[
     "image",
     "name",
     "scope",
+    "limit",
 ];
 
 fn details(problem: &Problem, fact_bytes: usize) -> ErrorDetails {
@@ -90,6 +97,10 @@ fn details(problem: &Problem, fact_bytes: usize) -> ErrorDetails {
     let mut details = ErrorDetails::with_error_info(problem.reason().name(), DOMAIN, metadata);
     for (field, description) in problem.fields() {
         details.add_bad_request_violation(clip(field, fact_bytes), clip(description, fact_bytes));
+    }
+    if let Some((subject, description)) = problem.quota() {
+        details
+            .add_quota_failure_violation(clip(subject, fact_bytes), clip(description, fact_bytes));
     }
     if let Some(delay) = problem.retry_delay() {
         details.set_retry_info(Some(delay));

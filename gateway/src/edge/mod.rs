@@ -1,7 +1,10 @@
 //! The outermost layer: what holds for every call before it is known what the call does.
 
 mod answer;
-mod auth;
+mod gate;
+mod own;
+mod rate;
+mod record;
 
 use std::{
     convert::Infallible,
@@ -13,70 +16,104 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use sandgate_proto::{
     CONTEXT_METADATA, Problem, STATE_METADATA, limits,
     methods::{self, Handling, Method},
 };
-use sandgate_service::{GRPC_TIMEOUT, WorkerId, problem_response, timeout_of};
-use tokio::time::timeout;
+use sandgate_service::{PeerInfo, problem_response};
 use tonic::body::Body;
 use tower::Service;
 
-pub(crate) use auth::Auth;
-
 use answer::Answer;
+use gate::Gate;
+use own::Own;
+use rate::Rate;
+use record::{Origin, Recorded};
 
 use crate::{
-    problem,
-    problem::Result,
-    relay::{self, Relay},
+    agent::Agents,
+    audit::Log,
+    config::LimitArgs,
+    facts::Facts,
+    identity::Authenticator,
+    principal::Principal,
+    problem::{self, Result},
+    relay::Relay,
+    replay::Replays,
+    sandbox::Sandboxes,
+    session::Sessions,
 };
 
 /// Health checks and reflection tell nobody's secrets and ask for no key.
 const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
-/// Says how a message is compressed, if it is.
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Checks every call, then hands it to the relay or to the services of the gateway's own.
 pub(crate) struct Edge<S> {
     inside: Arc<Inside<S>>,
-    worker: WorkerId,
+    peer: Arc<PeerInfo>,
 }
 
 struct Inside<S> {
-    auth: Auth,
+    identity: Arc<Authenticator>,
+    log: Log,
+    rate: Rate,
     relay: Relay,
-    owned: S,
+    own: Own<S>,
+}
+
+/// What calls are checked against and passed to.
+pub(crate) struct Parts {
+    pub(crate) identity: Arc<Authenticator>,
+    pub(crate) log: Log,
+    pub(crate) limits: LimitArgs,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) agents: Arc<Agents>,
+    pub(crate) sandboxes: Sandboxes,
+    pub(crate) replays: Arc<Replays>,
 }
 
 /// Whether the services inside can be cloned does not matter.
 impl<S> Clone for Edge<S> {
     fn clone(&self) -> Self {
-        self.on(self.worker)
-    }
-}
-
-impl<S> Edge<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-{
-    pub(crate) fn new(auth: Auth, relay: Relay, owned: S) -> Self {
         Self {
-            inside: Arc::new(Inside { auth, relay, owned }),
-            worker: WorkerId::default(),
+            inside: self.inside.clone(),
+            peer: self.peer.clone(),
         }
     }
 }
 
-impl<S> Edge<S> {
-    /// The same for the connections of one worker.
-    pub(crate) fn on(&self, worker: WorkerId) -> Self {
-        Self {
-            inside: self.inside.clone(),
-            worker,
+/// Makes the edge of each connection.
+pub(crate) struct Edges<S>(Arc<Inside<S>>);
+
+impl<S> Clone for Edges<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> Edges<S> {
+    /// Before `services`, the gateway's own.
+    pub(crate) fn new(parts: Parts, services: S) -> Self {
+        let own = Own {
+            services,
+            gate: Gate::new(parts.sessions, parts.agents, parts.sandboxes.clone()),
+            replays: parts.replays,
+        };
+        Self(Arc::new(Inside {
+            identity: parts.identity,
+            log: parts.log,
+            rate: Rate::new(&parts.limits),
+            relay: Relay::new(parts.sandboxes),
+            own,
+        }))
+    }
+
+    /// For the connection of this peer.
+    pub(crate) fn to(&self, peer: &PeerInfo) -> Edge<S> {
+        Edge {
+            inside: self.0.clone(),
+            peer: Arc::new(peer.clone()),
         }
     }
 }
@@ -89,7 +126,7 @@ where
 {
     async fn answer(
         &self,
-        worker: WorkerId,
+        peer: &PeerInfo,
         mut request: Request<Body>,
     ) -> Result<Response<Answer>> {
         check_size(request.headers())?;
@@ -99,46 +136,53 @@ where
         request.headers_mut().remove(STATE_METADATA);
         let path = request.uri().path();
         if OPEN.iter().any(|open| path.starts_with(open)) {
-            return Ok(self.serve(request).await.map(Answer::from));
+            return Ok(self.own.serve(request).await.map(Answer::from));
         }
-        let principal = self.auth.principal(request.headers())?;
-        match methods::find(path) {
-            Some(method) if method.handling == Handling::Relayed => {
-                let answer = self.relay.call(&principal, method, worker, request);
-                Ok(answer.await?.map(Answer::from))
-            }
-            Some(method) => {
-                request.extensions_mut().insert(principal);
-                // Boxed, so that a relayed call's future need not hold it.
-                let answer = Box::pin(self.own(method, request)).await?;
-                Ok(answer.map(Answer::from))
-            }
-            None => Ok(self.serve(request).await.map(Answer::from)),
-        }
-    }
-
-    async fn serve(&self, request: Request<Body>) -> Response<Body> {
-        unfailing(Box::pin(self.owned.clone().call(request)).await)
-    }
-
-    async fn own(&self, method: &Method, mut request: Request<Body>) -> Result<Response<Body>> {
-        let asked = timeout_of(request.headers())?;
-        request.headers_mut().remove(GRPC_TIMEOUT);
-        let answer = async {
-            if !method.client_streaming {
-                let (mut parts, body) = request.into_parts();
-                // Only of messages that are flagged as compressed, which are refused here.
-                parts.headers.remove(GRPC_ENCODING);
-                request = Request::from_parts(parts, relay::one_message(body).await?);
-            }
-            Ok(self.serve(request).await)
+        let from = Origin::of(peer.address.ip(), request.headers());
+        let Some(method) = methods::find(path) else {
+            self.identity.caller(request.headers(), peer).await?;
+            return Ok(self.own.serve(request).await.map(Answer::from));
         };
-        match asked.or(method.default_deadline()) {
-            None => answer.await,
-            Some(patience) => timeout(patience, answer)
-                .await
-                .unwrap_or_else(|_| Err(problem::deadline_exceeded())),
+        let caller = match self.identity.caller(request.headers(), peer).await {
+            Ok(caller) => caller,
+            Err(problem) => {
+                record::refused(&self.log, &from, method, &problem);
+                return Err(problem);
+            }
+        };
+        let mut recorded = Recorded::new(&self.log, &caller, from, method);
+        let answer = self
+            .pass(
+                &caller.principal,
+                method,
+                peer,
+                request,
+                &mut recorded.facts,
+            )
+            .await;
+        recorded.end(record::outcome(&answer)).await;
+        Ok(answer?.map(|body| body.read_by(caller.clone())))
+    }
+
+    /// To where the call is answered.
+    async fn pass(
+        &self,
+        principal: &Principal,
+        method: &'static Method,
+        peer: &PeerInfo,
+        request: Request<Body>,
+        facts: &mut Facts,
+    ) -> Result<Response<Answer>> {
+        self.rate.count(principal)?;
+        if method.handling == Handling::Relayed {
+            let answer = self
+                .relay
+                .call(principal, method, peer.worker, request, facts);
+            return Ok(answer.await?.map(Answer::from));
         }
+        let answer = self.own.call(principal, method, request, facts);
+        // Boxed, so that a relayed call's future need not hold it.
+        Ok(Box::pin(answer).await?.map(Answer::from))
     }
 }
 
@@ -158,10 +202,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (inside, worker) = (self.inside.clone(), self.worker);
+        let (inside, peer) = (self.inside.clone(), self.peer.clone());
         Box::pin(async move {
             Ok(
-                match AssertUnwindSafe(inside.answer(worker, request))
+                match AssertUnwindSafe(inside.answer(&peer, request))
                     .catch_unwind()
                     .await
                 {

@@ -27,6 +27,19 @@ pub(crate) struct Context {
     header: HeaderValue,
 }
 
+/// What a provider answers a renewal with.
+pub(crate) struct Renewed {
+    pub(crate) answer: Answer,
+    /// Executions that run.
+    pub(crate) running: u32,
+    /// Executions that ended since the cursor, oldest first.
+    pub(crate) ended: Vec<v1::EndedExecution>,
+    /// Where to go on; empty where the sandbox does not run.
+    pub(crate) ended_cursor: String,
+    /// More have ended than fit.
+    pub(crate) more_ended: bool,
+}
+
 /// What a provider answers a life-cycle call with.
 pub(crate) struct Answer {
     pub(crate) sandbox: Sandbox,
@@ -95,6 +108,26 @@ impl Lane {
         self.answer(&metadata, body.sandbox)
     }
 
+    /// One page of the sandboxes that the context's owner has at the upstream.
+    pub(crate) async fn list(
+        &self,
+        context: &Context,
+        page_size: u32,
+        page_token: &str,
+        patience: Duration,
+    ) -> Result<v1::ListSandboxesResponse> {
+        let body = v1::ListSandboxesRequest {
+            page_size,
+            page_token: page_token.to_owned(),
+            ..Default::default()
+        };
+        let request = self.request(body, Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.list_sandboxes(request).await
+        });
+        Ok(reply.await?.into_inner())
+    }
+
     /// Starts the sandbox.
     pub(crate) async fn start(&self, context: &Context, patience: Duration) -> Result<Answer> {
         let request = self.request(v1::StartSandboxRequest::default(), Some(context), patience);
@@ -122,6 +155,31 @@ impl Lane {
         });
         let (metadata, body, _) = reply.await?.into_parts();
         self.answer(&metadata, body.sandbox)
+    }
+
+    /// Asks what the sandbox did since a cursor of an earlier answer.
+    pub(crate) async fn renew(
+        &self,
+        context: &Context,
+        ended_cursor: String,
+        patience: Duration,
+    ) -> Result<Renewed> {
+        let body = v1::RenewSandboxRequest {
+            ended_cursor,
+            ..Default::default()
+        };
+        let request = self.request(body, Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.renew_sandbox(request).await
+        });
+        let (metadata, body, _) = reply.await?.into_parts();
+        Ok(Renewed {
+            answer: self.answer(&metadata, body.sandbox)?,
+            running: body.running_executions,
+            ended: body.ended,
+            ended_cursor: body.ended_cursor,
+            more_ended: body.more_ended,
+        })
     }
 
     /// Deletes the sandbox; one that is gone is deleted.

@@ -13,7 +13,7 @@ use sandgate_service::{Drain, PeerError, TlsFiles, Wire, WirePeer, WorkerId};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use call::Context;
+pub(crate) use call::{Answer, Context, Renewed};
 pub(crate) use endpoint::{Endpoint, Runtimes, Seen};
 pub(crate) use failure::failure;
 

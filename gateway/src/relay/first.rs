@@ -1,6 +1,6 @@
 //! The first message of a call, taken from its body; the rest is not looked at.
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use sandgate_proto::{Problem, Reason, limits};
@@ -12,7 +12,7 @@ use crate::problem::{self, Result};
 const PREFIX: usize = 5;
 
 /// The start of a request.
-pub(super) struct First {
+pub(crate) struct First {
     /// All bytes read so far, the gRPC prefix included: what has to go to the provider.
     pub(super) read: Bytes,
     /// Bytes of the first message within `read`.
@@ -23,8 +23,33 @@ pub(super) struct First {
 
 impl First {
     /// The encoded first message.
-    pub(super) fn message(&self) -> &[u8] {
+    pub(crate) fn message(&self) -> &[u8] {
         &self.read[PREFIX..PREFIX + self.length]
+    }
+
+    /// The same, to be kept beside it.
+    pub(crate) fn message_bytes(&self) -> Bytes {
+        self.read.slice(PREFIX..PREFIX + self.length)
+    }
+
+    /// Adds a length-delimited field behind the message of a call that takes one.
+    pub(super) fn append(&mut self, field: u32, value: &[u8]) {
+        let mut tail = BytesMut::with_capacity(10);
+        put_varint(&mut tail, u64::from(field) << 3 | 2);
+        put_varint(&mut tail, value.len() as u64);
+        self.length += tail.len() + value.len();
+        let mut whole = BytesMut::with_capacity(self.read.len() + tail.len() + value.len());
+        whole.put_u8(0);
+        whole.put_u32(self.length as u32);
+        whole.extend_from_slice(&self.read[PREFIX..]);
+        whole.extend_from_slice(&tail);
+        whole.extend_from_slice(value);
+        self.read = whole.freeze();
+    }
+
+    /// The whole body: this message and what is left.
+    pub(crate) fn body(self) -> Body {
+        super::request::body(self)
     }
 }
 
@@ -72,6 +97,14 @@ pub(super) async fn read(mut body: Body, one_message: bool) -> Result<First> {
             }
         }
     }
+}
+
+fn put_varint(into: &mut BytesMut, mut value: u64) {
+    while value > 0x7f {
+        into.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    into.put_u8(value as u8);
 }
 
 fn malformed(what: &str) -> Problem {
@@ -172,6 +205,25 @@ mod tests {
             assert_eq!(first.message(), b"hello");
             assert_eq!(first.read, bytes);
             assert!(first.rest.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_appended_field_is_part_of_the_message() {
+        use prost::Message as _;
+        use sandgate_proto::v1::ExecRequest;
+        let request = ExecRequest {
+            command: "true".into(),
+            ..Default::default()
+        };
+        let framed = framed(&request.encode_to_vec());
+        for size in [0, 1, 127, 128, 256 * 1024] {
+            let mut first = read(body(vec![framed.clone()]), true).await.unwrap();
+            first.append(1000, &vec![7; size]);
+            let decoded = ExecRequest::decode(first.message()).unwrap();
+            assert_eq!(decoded.command, "true");
+            assert_eq!(decoded.gateway_payload, vec![7; size]);
+            assert_eq!(first.read[1..5], (first.length as u32).to_be_bytes());
         }
     }
 

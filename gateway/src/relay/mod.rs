@@ -9,20 +9,22 @@ mod scan;
 use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
 use http::{Request, Response};
-use sandgate_proto::{Problem, methods::Method};
+use sandgate_proto::{Problem, limits, methods::Method};
 use sandgate_service::{WireBody, WorkerId, timeout_of};
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use uuid::Uuid;
 
 use crate::{
+    facts::Facts,
     fleet::{self, Lane},
     ids::{self, SandboxRef},
     principal::Principal,
     problem::{self, Result},
-    sandbox::{Needs, Sandboxes},
+    sandbox::{Needs, Sandboxes, Target},
 };
-pub(crate) use response::Relayed;
+pub(crate) use first::First;
+pub(crate) use response::{Relayed, trailers};
 use scan::Shape;
 
 /// How long a caller may take to send its first message.
@@ -57,32 +59,38 @@ impl Relay {
         method: &Method,
         worker: WorkerId,
         request: Request<Body>,
+        facts: &mut Facts,
     ) -> Result<Response<Relayed>> {
         let begun = Instant::now();
         let asked = timeout_of(request.headers())?;
         let (parts, body) = request.into_parts();
         let reading = begun + asked.unwrap_or(FIRST_MESSAGE).min(FIRST_MESSAGE);
-        let first = in_time(reading, first::read(body, !method.client_streaming)).await?;
-        let Asked {
-            session_id,
-            wanted,
-            secret,
-        } = asked_for(&first, method)?;
+        let mut first = in_time(reading, first::read(body, !method.client_streaming)).await?;
+        let call = asked_for(&first, method, facts)?;
 
         let needs = Needs {
+            scope: method.scope,
             default_sandbox: method.makes_default_sandbox,
             running: method.scope != LOOKS,
         };
-        let route = self.sandboxes.route(principal, session_id, &wanted, needs);
+        let route = self
+            .sandboxes
+            .route(principal, call.session_id, &call.wanted, needs);
         let target = match asked {
             // What has to be made or started first has its own limits.
             None => route.await?,
             Some(asked) => in_time(begun + asked, route).await?,
         };
-        if let Some(name) = secret {
-            return Err(problem::secret_not_found(&name));
+        facts.sandbox_id = target.sandbox_id().to_string();
+        facts.owner = Some(target.owner());
+        if method.has_payload {
+            self.add_payload(&mut first, &target, method, &call.secrets)
+                .await?;
         }
 
+        if method.has_secret_env {
+            self.sandboxes.admit(&target).await?;
+        }
         let lane = self.sandboxes.lane_to(&target, worker)?;
         let deadlines = Deadlines::of(method, begun, asked);
         let left = match asked {
@@ -103,9 +111,38 @@ impl Relay {
     }
 }
 
-/// The body of a call of one message, complete and checked, for calls that are not relayed.
-pub(crate) async fn one_message(body: Body) -> Result<Body> {
-    Ok(request::body(first::read(body, true).await?))
+impl Relay {
+    /// Appends what only the gateway knows: values of secrets, a token for git.
+    async fn add_payload(
+        &self,
+        first: &mut First,
+        target: &Target,
+        method: &Method,
+        secrets: &[(String, String)],
+    ) -> Result<()> {
+        let payload = if method.has_secret_env {
+            self.sandboxes.environment(target, secrets).await?
+        } else {
+            self.sandboxes.git(target).await?
+        };
+        let Some(payload) = payload else {
+            return Ok(());
+        };
+        if payload.len() > limits::PAYLOAD_BYTES {
+            return Err(Problem::invalid_field(
+                "secret_env",
+                "its values have more than 256 KiB together; write the large ones into files",
+            )
+            .with("limit_bytes", limits::PAYLOAD_BYTES));
+        }
+        first.append(scan::GATEWAY_PAYLOAD, &payload);
+        Ok(())
+    }
+}
+
+/// The first message of a call, for calls that are not relayed; all of it, if it takes one message.
+pub(crate) async fn first(body: Body, one_message: bool) -> Result<First> {
+    first::read(body, one_message).await
 }
 
 impl Deadlines {
@@ -164,19 +201,23 @@ fn late(provider: &str, asked: Option<Duration>) -> Problem {
 struct Asked {
     session_id: Uuid,
     wanted: SandboxRef,
-    /// A session secret that the call needs.
-    secret: Option<String>,
+    /// Names in the environment, each with the session secret that it wants.
+    secrets: Vec<(String, String)>,
 }
 
-fn asked_for(first: &first::First, method: &Method) -> Result<Asked> {
+fn asked_for(first: &First, method: &Method, facts: &mut Facts) -> Result<Asked> {
     let shape = Shape {
         execution_id: method.has_execution_id,
         secret_env: method.has_secret_env,
     };
     let ids = scan::scan(first.message(), shape)?;
+    ids.session_id.clone_into(&mut facts.session_id);
+    ids.sandbox_id.clone_into(&mut facts.sandbox_id);
+    ids.execution_id.clone_into(&mut facts.execution_id);
+    let owned = |(name, secret): &(&str, &str)| ((*name).to_owned(), (*secret).to_owned());
     Ok(Asked {
         session_id: ids::session_id(ids.session_id)?,
         wanted: SandboxRef::parse(ids.sandbox_id)?,
-        secret: ids.secrets.first().map(|name| (*name).to_owned()),
+        secrets: ids.secrets.iter().map(owned).collect(),
     })
 }

@@ -109,7 +109,8 @@ fn untyped(provider: &str, status: &Status) -> Problem {
     }
 }
 
-fn trailers(problem: Problem) -> HeaderMap {
+/// The trailers that end a stream with a problem.
+pub(crate) fn trailers(problem: Problem) -> HeaderMap {
     let mut headers = HeaderMap::new();
     // Cannot fail: message and details are encoded for headers.
     let _ = Status::from(problem).add_header(&mut headers);

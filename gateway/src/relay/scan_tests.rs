@@ -93,7 +93,7 @@ proptest! {
             prop_assert_eq!(ids.execution_id, decoded.execution_id);
             prop_assert!(decoded.gateway_payload.is_empty());
             for secret in decoded.secret_env.values() {
-                prop_assert!(ids.secrets.contains(&secret.as_str()));
+                prop_assert!(ids.secrets.iter().any(|(_, name)| name == secret));
             }
         }
     }
@@ -126,7 +126,7 @@ proptest! {
         let message = bytes(&fields);
         let ids = scan(&message, EXEC).unwrap();
         prop_assert_eq!(ids, Ids {
-            session_id: &session, sandbox_id: &sandbox, execution_id: &execution, secrets: vec![&secret],
+            session_id: &session, sandbox_id: &sandbox, execution_id: &execution, secrets: vec![("NAME", &secret)],
         });
     }
 

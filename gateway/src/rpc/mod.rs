@@ -1,20 +1,32 @@
 //! The services that the gateway itself answers: unwrap, call the domain, wrap.
 
+mod admin;
+mod agent;
+mod audit;
 mod built;
+mod connection;
 mod page;
 mod provider;
+mod rotation;
 mod sandbox;
+mod secret;
 mod session;
 
 use sandgate_proto::{Problem, Reason};
-use tonic::Request;
+use tonic::{Request, Response};
 
+pub(crate) use admin::AdminRpc;
+pub(crate) use agent::AgentRpc;
+pub(crate) use audit::AuditRpc;
 pub use built::BUILT;
+pub(crate) use connection::ConnectionRpc;
 pub(crate) use provider::Providers;
+pub(crate) use rotation::Rotation;
 pub(crate) use sandbox::SandboxRpc;
+pub(crate) use secret::SecretRpc;
 pub(crate) use session::SessionRpc;
 
-use crate::{principal::Principal, problem::Result};
+use crate::{facts::Made, principal::Principal, problem::Result};
 
 /// The caller, as the edge has found out.
 fn principal<T>(request: &Request<T>) -> Result<Principal> {
@@ -28,4 +40,11 @@ fn principal<T>(request: &Request<T>) -> Result<Principal> {
                 "the call did not pass authentication",
             )
         })
+}
+
+/// An answer, and beside it what the call made.
+fn made<T>(answer: T, made: Made) -> Response<T> {
+    let mut response = Response::new(answer);
+    response.extensions_mut().insert(made);
+    response
 }

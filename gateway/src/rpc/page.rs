@@ -4,15 +4,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
 use sandgate_proto::Problem;
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use crate::{principal::Principal, problem::Result, store::PageKey};
 
 /// Items where the caller names no number, and at most.
 const DEFAULT_SIZE: u32 = 50;
 const LARGEST_SIZE: u32 = 1000;
-/// Time, id, and what binds them.
-const TOKEN_BYTES: usize = 8 + 16 + 8;
 
 /// One page that a caller asks for.
 pub(super) struct Page {
@@ -64,34 +61,33 @@ impl Page {
         }
         rows.truncate(size);
         rows.last()
-            .map(|last| self.seal(key(last)))
+            .map(|last| self.seal(&key(last)))
             .unwrap_or_default()
     }
 
-    fn seal(&self, key: PageKey) -> String {
-        let mut bytes = Vec::with_capacity(TOKEN_BYTES);
-        bytes.extend(key.create_time.to_be_bytes());
-        bytes.extend(key.id.as_bytes());
-        bytes.extend(self.binding);
-        URL_SAFE_NO_PAD.encode(bytes)
+    fn seal(&self, key: &PageKey) -> String {
+        let time = key.time.to_be_bytes();
+        URL_SAFE_NO_PAD.encode([&self.binding[..], &time, key.id.as_bytes()].concat())
     }
 }
 
+/// What binds it, time, id.
 fn open(token: &str, binding: [u8; 8]) -> Option<PageKey> {
-    let bytes: [u8; TOKEN_BYTES] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
-    let (time, rest) = bytes.split_first_chunk::<8>()?;
-    let (id, bound) = rest.split_first_chunk::<16>()?;
-    (bound == binding).then(|| PageKey {
-        create_time: i64::from_be_bytes(*time),
-        id: Uuid::from_bytes(*id),
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (bound, rest) = bytes.split_first_chunk::<8>()?;
+    let (time, id) = rest.split_first_chunk::<8>()?;
+    let id = String::from_utf8(id.to_vec()).ok()?;
+    (*bound == binding).then_some(PageKey {
+        time: i64::from_be_bytes(*time),
+        id,
     })
 }
 
 fn binding(principal: &Principal, filter: &impl Message) -> [u8; 8] {
     let mut hash = Sha256::new();
     for part in [
-        principal.org_id.as_bytes(),
-        principal.user_id.as_bytes(),
+        principal.owner.org_id.as_bytes(),
+        principal.owner.user_id.as_bytes(),
         &filter.encode_to_vec(),
     ] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -115,10 +111,10 @@ mod tests {
         };
         let page = Page::of(&Principal::dev(), &filter, 1, "").unwrap();
         let key = PageKey {
-            create_time: 7,
-            id: Uuid::new_v4(),
+            time: 7,
+            id: "an id".into(),
         };
-        let token = page.cut(&mut vec![key, key], |key| *key);
+        let token = page.cut(&mut vec![key.clone(), key.clone()], PageKey::clone);
         let next = Page::of(&Principal::dev(), &filter, 1, &token).unwrap();
         assert_eq!(next.after, Some(key));
         assert!(Page::of(&Principal::admin(), &filter, 1, &token).is_err());
@@ -138,10 +134,10 @@ mod tests {
     fn the_last_page_has_no_token() {
         let page = Page::of(&Principal::dev(), &(), 5, "").unwrap();
         let key = PageKey {
-            create_time: 7,
-            id: Uuid::new_v4(),
+            time: 7,
+            id: "an id".into(),
         };
-        assert_eq!(page.cut(&mut vec![key; 5], |key| *key), "");
+        assert_eq!(page.cut(&mut vec![key; 5], PageKey::clone), "");
         assert_eq!(Page::of(&Principal::dev(), &(), 0, "").unwrap().size, 50);
         assert_eq!(
             Page::of(&Principal::dev(), &(), 5000, "").unwrap().size,

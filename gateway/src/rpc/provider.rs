@@ -87,8 +87,11 @@ fn describe(provider: &Provider) -> v1::Provider {
             .map(reason),
         capabilities: best.and_then(|seen| seen.capabilities.clone()),
         capabilities_time: best.and_then(|seen| seen.time).map(SystemTime::into),
-        capability_refs: session::capabilities_of(provider.id()),
-        connection_provider: String::new(),
+        capability_refs: session::capabilities_of(provider.id())
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        connection_provider: session::connection_of(provider.id()).to_owned(),
         endpoints: provider
             .endpoints()
             .iter()

@@ -10,11 +10,11 @@ use tonic::{Request, Response, Status};
 
 use super::{page::Page, principal};
 use crate::{
+    facts::Made,
     fleet::Fleet,
     ids::{self, SandboxRef},
     problem::Result as Outcome,
     sandbox::{Sandboxes, describe},
-    session,
     store::{PageKey, SandboxFilter, SandboxRecord, SessionRecord},
 };
 
@@ -56,11 +56,16 @@ impl SandboxService for SandboxRpc {
             .sandboxes
             .create(&principal, request.into_inner())
             .await?;
-        Ok(Response::new(v1::CreateSandboxResponse {
+        let made = Made {
+            sandbox_id: Some(created.sandbox.sandbox_id),
+            ..Made::default()
+        };
+        let answer = v1::CreateSandboxResponse {
             sandbox: Some(describe(&created.sandbox)?),
             uploads: Vec::new(),
             replayed: created.replayed,
-        }))
+        };
+        Ok(super::made(answer, made))
     }
 
     async fn get_sandbox(
@@ -82,7 +87,7 @@ impl SandboxService for SandboxRpc {
         let principal = principal(&request)?;
         let mut asked = request.into_inner();
         let session_id = ids::optional_uuid("session_id", &asked.session_id)?;
-        session::only_own(&principal, &asked.org_id, &asked.user_id)?;
+        let owner = principal.acting_for(&asked.org_id, &asked.user_id)?;
         if asked.states.contains(&SandboxState::Unspecified.into()) {
             return Err(Problem::invalid_field("states", "must name real states").into());
         }
@@ -90,18 +95,18 @@ impl SandboxService for SandboxRpc {
         asked.page_size = 0;
         let page = Page::of(&principal, &asked, size, &token)?;
         let filter = SandboxFilter {
-            owner: Default::default(),
+            owner,
             session_id,
             provider: asked.provider,
             states: asked.states,
             labels: asked.labels,
-            after: page.after,
+            after: page.after.clone(),
             limit: page.limit(),
         };
         let mut rows = self.sandboxes.list(&principal, filter).await?;
         let next_page_token = page.cut(&mut rows, |row| PageKey {
-            create_time: row.create_time,
-            id: row.sandbox_id,
+            time: row.create_time,
+            id: row.sandbox_id.to_string(),
         });
         let sandboxes = rows.iter().map(describe).collect::<Outcome<_>>()?;
         Ok(Response::new(v1::ListSandboxesResponse {

@@ -2,57 +2,45 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream};
+use futures::TryStreamExt as _;
 use sandgate_proto::{
     Reason,
     v1::{self, session_service_server::SessionService},
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{page::Page, principal};
 use crate::{
-    ids,
-    problem::Result as Outcome,
+    clock,
+    facts::Made,
+    ids::{self, SandboxRef},
     sandbox::Sandboxes,
-    session::{self, Sessions},
-    store::{PageKey, SessionFilter, SessionRecord},
+    session::{Removals, Sessions},
+    store::{PageKey, SessionFilter},
+    watch::Watches,
 };
 
-/// Sandboxes of one session that are deleted at the same time.
-const DELETES: usize = 8;
-
-/// SessionService over the sessions, and over the sandboxes that go with them.
+/// SessionService over the sessions, and over what ends with them.
 pub(crate) struct SessionRpc {
     sessions: Arc<Sessions>,
     sandboxes: Sandboxes,
+    removals: Removals,
+    watches: Watches,
 }
 
 impl SessionRpc {
-    pub(crate) fn new(sessions: Arc<Sessions>, sandboxes: Sandboxes) -> Self {
+    pub(crate) fn new(
+        sessions: Arc<Sessions>,
+        sandboxes: Sandboxes,
+        removals: Removals,
+        watches: Watches,
+    ) -> Self {
         Self {
             sessions,
             sandboxes,
+            removals,
+            watches,
         }
-    }
-
-    /// Deletes all sandboxes of a session; those that could not be are named.
-    async fn delete_sandboxes(&self, session: &SessionRecord) -> Outcome<Vec<String>> {
-        let rows = self.sandboxes.of_session(session).await?;
-        let results = stream::iter(rows).map(|sandbox| async move {
-            let sandbox_id = sandbox.sandbox_id.to_string();
-            match self.sandboxes.delete(session, sandbox).await {
-                Ok(_) => None,
-                Err(problem) => {
-                    tracing::warn!(sandbox_id, %problem, "sandbox of a deleted session is not gone yet");
-                    Some(sandbox_id)
-                }
-            }
-        });
-        Ok(results
-            .buffer_unordered(DELETES)
-            .filter_map(|pending| async { pending })
-            .collect()
-            .await)
     }
 }
 
@@ -67,11 +55,13 @@ impl SessionService for SessionRpc {
             .sessions
             .create(&principal, request.into_inner())
             .await?;
-        let session = Some(session::describe(&session)?);
-        Ok(Response::new(v1::CreateSessionResponse {
-            session,
-            replayed,
-        }))
+        let made = Made {
+            session_id: Some(session.session_id),
+            ..Made::default()
+        };
+        let session = Some(self.sessions.view(session).await?);
+        let answer = v1::CreateSessionResponse { session, replayed };
+        Ok(super::made(answer, made))
     }
 
     async fn get_session(
@@ -81,7 +71,7 @@ impl SessionService for SessionRpc {
         let principal = principal(&request)?;
         let session_id = ids::session_id(&request.get_ref().session_id)?;
         let session = self.sessions.get(&principal, session_id).await?;
-        let session = Some(session::describe(&session)?);
+        let session = Some(self.sessions.view(session).await?);
         Ok(Response::new(v1::GetSessionResponse { session }))
     }
 
@@ -91,28 +81,43 @@ impl SessionService for SessionRpc {
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
         let principal = principal(&request)?;
         let mut asked = request.into_inner();
-        session::only_own(&principal, &asked.org_id, &asked.user_id)?;
+        let owner = principal.acting_for(&asked.org_id, &asked.user_id)?;
         let (size, token) = (asked.page_size, std::mem::take(&mut asked.page_token));
         asked.page_size = 0;
         let page = Page::of(&principal, &asked, size, &token)?;
         let filter = SessionFilter {
-            owner: Default::default(),
+            owner,
+            now: clock::now(),
             agent_id: asked.agent_id,
             harness_id: asked.harness_id,
             labels: asked.labels,
-            after: page.after,
+            after: page.after.clone(),
             limit: page.limit(),
         };
-        let mut rows = self.sessions.list(&principal, filter).await?;
+        let mut rows = self.sessions.list(filter).await?;
         let next_page_token = page.cut(&mut rows, |row| PageKey {
-            create_time: row.create_time,
-            id: row.session_id,
+            time: row.create_time,
+            id: row.session_id.to_string(),
         });
-        let sessions = rows.iter().map(session::describe).collect::<Outcome<_>>()?;
+        let sessions = self.sessions.views(&rows).await?;
         Ok(Response::new(v1::ListSessionsResponse {
             sessions,
             next_page_token,
         }))
+    }
+
+    async fn update_session(
+        &self,
+        request: Request<v1::UpdateSessionRequest>,
+    ) -> Result<Response<v1::UpdateSessionResponse>, Status> {
+        let principal = principal(&request)?;
+        let session = self
+            .sessions
+            .update(&principal, request.into_inner())
+            .await?;
+        self.sandboxes.forget_session(session.session_id);
+        let session = Some(self.sessions.view(session).await?);
+        Ok(Response::new(v1::UpdateSessionResponse { session }))
     }
 
     async fn delete_session(
@@ -123,16 +128,29 @@ impl SessionService for SessionRpc {
         let asked = request.into_inner();
         let session_id = ids::session_id(&asked.session_id)?;
         ids::optional_uuid("request_id", &asked.request_id)?;
-        let session = match self.sessions.get(&principal, session_id).await {
+        let pending = match self.removals.delete(&principal, session_id).await {
             Err(problem) if asked.allow_missing && problem.reason() == Reason::SessionNotFound => {
-                return Ok(Response::new(v1::DeleteSessionResponse::default()));
+                Vec::new()
             }
-            found => found?,
+            pending => pending?,
         };
-        self.sessions.delete(&session).await?;
-        let pending_sandbox_ids = self.delete_sandboxes(&session).await?;
         Ok(Response::new(v1::DeleteSessionResponse {
-            pending_sandbox_ids,
+            pending_sandbox_ids: pending.iter().map(ToString::to_string).collect(),
         }))
+    }
+
+    async fn watch_session(
+        &self,
+        request: Request<v1::WatchSessionRequest>,
+    ) -> Result<Response<BoxStream<v1::WatchSessionResponse>>, Status> {
+        let principal = principal(&request)?;
+        let asked = request.into_inner();
+        let session_id = ids::session_id(&asked.session_id)?;
+        let sandbox = SandboxRef::parse(&asked.sandbox_id)?;
+        let events = self
+            .watches
+            .subscribe(&principal, session_id, &sandbox, &asked.cursor)
+            .await?;
+        Ok(Response::new(Box::pin(events.map_err(Status::from))))
     }
 }

@@ -11,14 +11,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Sandboxes, answered, flight::Flight, spec, state};
+use super::{Sandboxes, context::Key, events, flight::Flight, spec, state};
 use crate::{
     clock, ids,
     ids::SandboxRef,
     principal::Principal,
     problem::{self, Result},
-    session,
-    store::{InsertOutcome, SandboxRecord, SessionRecord},
+    session::{self, DEFAULT_ALIAS},
+    store::{InsertOutcome, SandboxInsert, SandboxRecord, SessionRecord},
 };
 
 /// How long a provider may take: it may have to pull an image.
@@ -71,7 +71,6 @@ impl Sandboxes {
         let request = CreateSandboxRequest {
             session_id: session_id.to_string(),
             alias: DEFAULT_ALIAS.to_owned(),
-            wait_timeout: Some(prost_types::Duration::default()),
             ..Default::default()
         };
         match self.create(principal, request).await {
@@ -106,11 +105,19 @@ impl Sandboxes {
         request.request_id.clear();
         request.wait_timeout = None;
         let fingerprint = Sha256::digest(request.encode_to_vec()).to_vec();
-        let spec = spec::resolve(request.spec, &session::describe(session)?, &self.fleet)?;
+        let session_view = session::describe(session)?;
+        let spec = spec::resolve(request.spec, &session_view, alias.as_deref(), &self.fleet)?;
         self.check_required(&spec).await?;
+        let secrets: Vec<&str> = spec.secret_env.values().map(String::as_str).collect();
+        self.credentials.has_secrets(session, &secrets).await?;
+        let key = self
+            .credentials
+            .for_provider(session, &spec.provider)
+            .await?;
         Ok(SandboxRecord {
             sandbox_id: sandbox_id.unwrap_or_else(Uuid::new_v4),
             session_id: session.session_id,
+            org_id: session.org_id.clone(),
             alias,
             request_id,
             fingerprint,
@@ -124,7 +131,9 @@ impl Sandboxes {
             version: 1,
             provider_sandbox_id: String::new(),
             instance_id: String::new(),
+            credential_id: key.map(|key| key.value_id),
             provider_state: Vec::new(),
+            state_key_id: String::new(),
             workspace_path: String::new(),
             home_path: String::new(),
             create_time: clock::now(),
@@ -143,7 +152,24 @@ impl Sandboxes {
 
     /// Commits the intent, unless the same request did before; `true` then.
     async fn claim(&self, intent: SandboxRecord) -> Result<(SandboxRecord, bool)> {
-        let outcome = self.store.insert_sandbox(&intent).await?;
+        let most = self.limits.quota_sandboxes;
+        let event = events::made(&intent)?;
+        let outcome = self.store.insert_sandbox(&intent, most, Some(&event));
+        let outcome = match outcome.await? {
+            SandboxInsert::Done(outcome) => outcome,
+            SandboxInsert::OverQuota => {
+                let message = "your organisation has as many sandboxes as it may; delete one that is not needed, or have the limit raised";
+                return Err(problem::quota_exceeded(
+                    "sandboxes",
+                    &intent.org_id,
+                    message,
+                ));
+            }
+            SandboxInsert::KeyGone => {
+                let message = "the key was replaced or deleted while the sandbox was being made; repeat the call";
+                return Err(Problem::new(Reason::EtagMismatch, message));
+            }
+        };
         match outcome {
             InsertOutcome::Inserted => Ok((intent, false)),
             InsertOutcome::SameRequest(there) | InsertOutcome::SameId(there)
@@ -163,6 +189,7 @@ impl Sandboxes {
                 "another sandbox of the session has this alias; use that one, delete it, or choose another alias",
             )
             .with("sandbox_id", there.sandbox_id)),
+            InsertOutcome::NoSession => Err(problem::session_not_found(intent.session_id)),
         }
     }
 
@@ -197,9 +224,9 @@ impl Sandboxes {
     ) -> Result<crate::store::Changes> {
         let spec = SandboxSpec::decode(sandbox.spec.as_slice())
             .map_err(|error| problem::internal("sandbox row", &error))?;
-        let context = self.context(session, sandbox)?;
+        let context = self.context(session, sandbox, Key::MadeWith).await?;
         let answer = self.lane(sandbox)?.create(&context, spec, PATIENCE).await?;
-        Ok(answered(sandbox, &answer.sandbox, answer.state))
+        self.answered(sandbox, &answer).await
     }
 
     /// Removes what a failed create may have left, and the row with it. Where the provider cannot
@@ -210,15 +237,13 @@ impl Sandboxes {
         sandbox: &SandboxRecord,
         problem: &Problem,
     ) -> Result<()> {
-        let context = self.context(session, sandbox)?;
-        let removed = match self.lane(sandbox) {
-            Ok(lane) => lane.delete(&context, ROLLBACK_PATIENCE).await,
-            Err(problem) => Err(problem),
-        };
+        let removed = self.remove(session, sandbox, ROLLBACK_PATIENCE).await;
         if removed.is_ok() || never_asked(problem) {
+            let event = events::taken_back(sandbox, problem)?;
             self.store
-                .forget_sandbox(sandbox.sandbox_id, sandbox.version)
+                .forget_sandbox(sandbox.sandbox_id, sandbox.version, Some(&event))
                 .await?;
+            self.release_key(sandbox).await;
             return Ok(());
         }
         let mut changes = sandbox.unchanged();
@@ -228,9 +253,6 @@ impl Sandboxes {
         self.change(sandbox, &changes).await.map(drop)
     }
 }
-
-/// The alias of a session's default sandbox.
-const DEFAULT_ALIAS: &str = "default";
 
 /// The provider was not even reached, so it made nothing.
 fn never_asked(problem: &Problem) -> bool {

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use sandgate_proto::{Problem, Reason, v1::SandboxState};
 
-use super::{Sandboxes, answered, state, state_name};
+use super::{Sandboxes, context::Key, state, state_name};
 use crate::{
     clock,
+    fleet::Answer,
     problem::{self, Result},
+    sealed::Sealed,
+    session,
     store::{SandboxRecord, SessionRecord},
 };
 
@@ -34,14 +37,9 @@ impl Sandboxes {
         ) {
             return Ok(sandbox);
         }
-        let context = self.context(session, &sandbox)?;
-        let seen = match self.lane(&sandbox) {
-            Ok(lane) => lane.get(&context, LOOK_PATIENCE).await,
-            Err(problem) => Err(problem),
-        };
-        match seen {
+        match self.seen_now(session, &sandbox).await {
             Ok(answer) => {
-                let changes = answered(&sandbox, &answer.sandbox, answer.state);
+                let changes = self.answered(&sandbox, &answer).await?;
                 if changes == sandbox.unchanged() {
                     return Ok(sandbox);
                 }
@@ -56,12 +54,18 @@ impl Sandboxes {
         }
     }
 
+    async fn seen_now(&self, session: &SessionRecord, sandbox: &SandboxRecord) -> Result<Answer> {
+        let context = self.context(session, sandbox, Key::Current).await?;
+        self.lane(sandbox)?.get(&context, LOOK_PATIENCE).await
+    }
+
     /// Brings a sandbox to RUNNING; many may ask at once, the provider is asked once.
     pub(crate) async fn start(
         &self,
         session: &SessionRecord,
         mut sandbox: SandboxRecord,
     ) -> Result<SandboxRecord> {
+        session::check_enabled(&session::describe(session)?, &sandbox.provider)?;
         for _ in 0..TRIES {
             match state(&sandbox) {
                 SandboxState::Running => return Ok(sandbox),
@@ -151,14 +155,14 @@ impl Sandboxes {
         let Some(starting) = self.change(&sandbox, &changes).await? else {
             return self.reload(sandbox.sandbox_id).await;
         };
-        let context = self.context(&session, &starting)?;
-        let answer = match self.lane(&starting) {
-            Ok(lane) => lane.start(&context, START_PATIENCE).await,
-            Err(problem) => Err(problem),
+        let answer = async {
+            let context = self.context(&session, &starting, Key::Current).await?;
+            let lane = self.lane(&starting)?;
+            lane.start(&context, START_PATIENCE).await
         };
-        match answer {
+        match answer.await {
             Ok(answer) => {
-                let changes = answered(&starting, &answer.sandbox, answer.state);
+                let changes = self.answered(&starting, &answer).await?;
                 let running = self.change(&starting, &changes).await?;
                 running.map_or_else(|| Err(contended()), Ok)
             }
@@ -180,14 +184,14 @@ impl Sandboxes {
         let Some(stopping) = self.change(&sandbox, &changes).await? else {
             return self.reload(sandbox.sandbox_id).await;
         };
-        let context = self.context(&session, &stopping)?;
-        let answer = match self.lane(&stopping) {
-            Ok(lane) => lane.stop(&context, grace, END_PATIENCE).await,
-            Err(problem) => Err(problem),
+        let answer = async {
+            let context = self.context(&session, &stopping, Key::Either).await?;
+            let lane = self.lane(&stopping)?;
+            lane.stop(&context, grace, END_PATIENCE).await
         };
-        match answer {
+        match answer.await {
             Ok(answer) => {
-                let changes = answered(&stopping, &answer.sandbox, answer.state);
+                let changes = self.answered(&stopping, &answer).await?;
                 let stopped = self.change(&stopping, &changes).await?;
                 stopped.map_or_else(|| Err(contended()), Ok)
             }
@@ -203,16 +207,17 @@ impl Sandboxes {
         session: SessionRecord,
         sandbox: SandboxRecord,
     ) -> Result<SandboxRecord> {
-        let context = self.context(&session, &sandbox)?;
-        self.lane(&sandbox)?.delete(&context, END_PATIENCE).await?;
+        self.remove(&session, &sandbox, END_PATIENCE).await?;
         let mut changes = sandbox.unchanged();
         changes.state = SandboxState::Deleted.into();
         changes.delete_time = Some(clock::now());
-        changes.provider_state.clear();
-        match self.change(&sandbox, &changes).await? {
-            Some(deleted) => Ok(deleted),
-            None => self.reload(sandbox.sandbox_id).await,
-        }
+        changes.provider_state = Some(Sealed::default());
+        let deleted = match self.change(&sandbox, &changes).await? {
+            Some(deleted) => deleted,
+            None => self.reload(sandbox.sandbox_id).await?,
+        };
+        self.release_key(&sandbox).await;
+        Ok(deleted)
     }
 
     /// Waits for the flight that moves the sandbox, or, if the gateway that flew it is gone, marks

@@ -14,21 +14,23 @@
 //! other looks again. What a provider is asked runs in a flight: one at a time for each sandbox, not
 //! tied to the call that began it.
 
+mod context;
 mod create;
 mod describe;
+mod events;
 mod flight;
 mod life;
+mod payload;
+mod remove;
 mod route;
 mod routes;
+mod running;
 mod spec;
 
 use std::sync::Arc;
 
 use prost::Message as _;
-use sandgate_proto::{
-    provider::v1::{ProviderContext, ProviderState},
-    v1::{Sandbox, SandboxState},
-};
+use sandgate_proto::v1::{Sandbox, SandboxState};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -36,15 +38,19 @@ pub(crate) use describe::describe;
 pub(crate) use route::{Needs, Target};
 
 use crate::{
-    fleet::{Context, Fleet, Lane},
+    config::LimitArgs,
+    credential::Credentials,
+    fleet::{Answer, Fleet, Lane},
     ids::SandboxRef,
-    principal::Principal,
+    principal::{Owner, Principal},
     problem::{self, Result},
     session::Sessions,
-    store::{Changes, OwnerFilter, SandboxFilter, SandboxRecord, SessionRecord, Store},
+    store::{Changes, SandboxFilter, SandboxRecord, SessionRecord, Store},
+    vault::Vault,
 };
 use flight::Flights;
 use routes::Routes;
+use running::Started;
 
 /// The sandboxes of this installation. Cheap to clone.
 #[derive(Clone)]
@@ -52,26 +58,39 @@ pub(crate) struct Sandboxes {
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
     sessions: Arc<Sessions>,
+    credentials: Arc<Credentials>,
+    vault: Vault,
+    limits: LimitArgs,
     gateway_id: Uuid,
     flights: Arc<Flights>,
     routes: Arc<Routes>,
+    started: Arc<Started>,
+}
+
+/// What sandboxes stand on.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) vault: Vault,
+    pub(crate) limits: LimitArgs,
+    pub(crate) gateway_id: Uuid,
 }
 
 impl Sandboxes {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        fleet: Arc<Fleet>,
-        sessions: Arc<Sessions>,
-        gateway_id: Uuid,
-        tasks: TaskTracker,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, tasks: TaskTracker) -> Self {
         Self {
-            store,
-            fleet,
-            sessions,
-            gateway_id,
+            store: parts.store,
+            fleet: parts.fleet,
+            sessions: parts.sessions,
+            credentials: parts.credentials,
+            vault: parts.vault,
+            limits: parts.limits,
+            gateway_id: parts.gateway_id,
             flights: Arc::new(Flights::new(tasks)),
             routes: Arc::default(),
+            started: Arc::default(),
         }
     }
 
@@ -94,26 +113,22 @@ impl Sandboxes {
         Ok((session, sandbox))
     }
 
-    /// The caller's own sandboxes as they were last known, newest first.
+    /// Sandboxes as they were last known, newest first.
     pub(crate) async fn list(
         &self,
         principal: &Principal,
-        mut filter: SandboxFilter,
+        filter: SandboxFilter,
     ) -> Result<Vec<SandboxRecord>> {
         if let Some(session_id) = filter.session_id {
             self.sessions.get(principal, session_id).await?;
         }
-        filter.owner = OwnerFilter {
-            org_id: principal.org_id.clone(),
-            user_id: principal.user_id.clone(),
-        };
         self.store.list_sandboxes(&filter).await.map_err(Into::into)
     }
 
     /// All sandboxes of a session that are not gone.
     pub(crate) async fn of_session(&self, session: &SessionRecord) -> Result<Vec<SandboxRecord>> {
         let filter = SandboxFilter {
-            owner: OwnerFilter {
+            owner: Owner {
                 org_id: session.org_id.clone(),
                 user_id: session.user_id.clone(),
             },
@@ -127,15 +142,21 @@ impl Sandboxes {
         self.store.list_sandboxes(&filter).await.map_err(Into::into)
     }
 
+    /// Forgets the ways to the sandboxes of a session that was changed.
+    pub(crate) fn forget_session(&self, session_id: Uuid) {
+        self.routes.forget_session(session_id);
+    }
+
     /// Applies changes to a row that nobody changed since; none where somebody did.
     async fn change(
         &self,
         sandbox: &SandboxRecord,
         changes: &Changes,
     ) -> Result<Option<SandboxRecord>> {
+        let event = events::changed(sandbox, changes)?;
         let changed = self
             .store
-            .change_sandbox(sandbox.sandbox_id, sandbox.version, changes)
+            .change_sandbox(sandbox.sandbox_id, sandbox.version, changes, event.as_ref())
             .await?;
         self.routes.forget(sandbox.sandbox_id);
         Ok(changed)
@@ -146,29 +167,19 @@ impl Sandboxes {
         found.ok_or_else(|| problem::sandbox_not_found(sandbox_id))
     }
 
+    /// What a provider's answer changes in the row, new state sealed.
+    async fn answered(&self, sandbox: &SandboxRecord, answer: &Answer) -> Result<Changes> {
+        let mut changes = seen(sandbox, &answer.sandbox);
+        if let Some(state) = &answer.state {
+            self.seal_state(sandbox, &state.state, &mut changes).await?;
+        }
+        Ok(changes)
+    }
+
     fn lane(&self, sandbox: &SandboxRecord) -> Result<Lane> {
         self.fleet
             .provider(&sandbox.provider)?
             .lane(&sandbox.instance_id, None)
-    }
-
-    fn context(&self, session: &SessionRecord, sandbox: &SandboxRecord) -> Result<Context> {
-        Context::new(&ProviderContext {
-            gateway_id: self.gateway_id.to_string(),
-            org_id: session.org_id.clone(),
-            user_id: session.user_id.clone(),
-            agent_id: session.agent_id.clone(),
-            harness_id: session.harness_id.clone(),
-            session_id: session.session_id.to_string(),
-            sandbox_id: sandbox.sandbox_id.to_string(),
-            generation: u64::try_from(sandbox.generation).unwrap_or_default(),
-            credential: None,
-            state: sandbox.provider_state.clone().into(),
-            state_version: u64::try_from(sandbox.version).unwrap_or_default(),
-            provider_sandbox_id: sandbox.provider_sandbox_id.clone(),
-            alias: sandbox.alias.clone().unwrap_or_default(),
-            instance_id: sandbox.instance_id.clone(),
-        })
     }
 }
 
@@ -183,7 +194,7 @@ fn state_name(state: SandboxState) -> &'static str {
 }
 
 /// What a provider's answer changes in the row.
-fn answered(sandbox: &SandboxRecord, seen: &Sandbox, state: Option<ProviderState>) -> Changes {
+fn seen(sandbox: &SandboxRecord, seen: &Sandbox) -> Changes {
     let mut changes = sandbox.unchanged();
     changes.state = seen.state;
     let reason = seen.reason.clone().unwrap_or_default();
@@ -200,9 +211,6 @@ fn answered(sandbox: &SandboxRecord, seen: &Sandbox, state: Option<ProviderState
         .or(sandbox.start_time);
     if let Some(spec) = &seen.spec {
         changes.spec = spec.encode_to_vec();
-    }
-    if let Some(state) = state {
-        changes.provider_state = state.state.to_vec();
     }
     changes
 }

@@ -7,28 +7,32 @@ use sandgate_proto::v1::{SandboxSpec, SandboxState};
 use sandgate_service::WorkerId;
 use uuid::Uuid;
 
-use super::{Sandboxes, state, state_name};
+use super::{Sandboxes, context::Key, state, state_name};
 use crate::{
     fleet::{Context, Lane},
     ids::SandboxRef,
-    principal::Principal,
+    principal::{Owner, Principal},
     problem::{self, Result},
+    session,
     store::{SandboxRecord, SessionRecord},
 };
 
 /// Where calls about one running sandbox go, and what goes with them.
 pub(crate) struct Target {
-    session_id: Uuid,
-    org_id: String,
-    user_id: String,
+    session: SessionRecord,
+    sandbox_id: Uuid,
     provider: String,
     instance_id: String,
+    /// What the spec's `secret_env` asks for.
+    spec_secrets: Vec<(String, String)>,
     context: Context,
 }
 
 /// What the rpc needs of the sandbox.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs {
+    /// What the caller has to be allowed.
+    pub(crate) scope: &'static str,
     /// An empty sandbox_id makes the default sandbox.
     pub(crate) default_sandbox: bool,
     /// A sandbox that does not run is started, where its spec allows it.
@@ -36,9 +40,39 @@ pub(crate) struct Needs {
 }
 
 impl Target {
+    /// The session of the sandbox.
+    pub(super) fn session_id(&self) -> Uuid {
+        self.session.session_id
+    }
+
     /// The provider context of the sandbox.
     pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// The sandbox, whatever name it was called by.
+    pub(crate) fn sandbox_id(&self) -> Uuid {
+        self.sandbox_id
+    }
+
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner {
+            org_id: self.session.org_id.clone(),
+            user_id: self.session.user_id.clone(),
+        }
+    }
+
+    pub(super) fn org_id(&self) -> &str {
+        &self.session.org_id
+    }
+
+    pub(super) fn session(&self) -> &SessionRecord {
+        &self.session
+    }
+
+    pub(super) fn spec_secrets(&self) -> &[(String, String)] {
+        &self.spec_secrets
     }
 }
 
@@ -53,9 +87,11 @@ impl Sandboxes {
     ) -> Result<Arc<Target>> {
         if let SandboxRef::Id(id) = wanted
             && let Some(target) = self.routes.get(*id)
-            && target.session_id == session_id
-            && principal.owns(&target.org_id, &target.user_id)
+            && target.session.session_id == session_id
+            && principal.owns(&target.session.org_id, &target.session.user_id)
+            && !session::has_expired(target.session.expire_time)
         {
+            principal.allowed(needs.scope)?;
             return Ok(target);
         }
         // Boxed, since it is rarely needed and large: it would make every call's future so.
@@ -80,23 +116,32 @@ impl Sandboxes {
         let wanted = match wanted {
             SandboxRef::Default if needs.default_sandbox => {
                 self.sessions.get(principal, session_id).await?;
+                principal.allowed(needs.scope)?;
                 made = SandboxRef::Id(self.default_sandbox(principal, session_id).await?);
                 &made
             }
             wanted => wanted,
         };
+        let forgotten = self.routes.forgotten();
         let (session, sandbox) = self.find(principal, session_id, wanted).await?;
+        principal.allowed(needs.scope)?;
+        session::check_enabled(&session::describe(&session)?, &sandbox.provider)?;
         let sandbox = self.ready(&session, sandbox, wanted, needs).await?;
+        let spec = SandboxSpec::decode(sandbox.spec.as_slice())
+            .map_err(|error| problem::internal("sandbox row", &error))?;
         let target = Arc::new(Target {
-            session_id,
-            org_id: session.org_id.clone(),
-            user_id: session.user_id.clone(),
-            context: self.context(&session, &sandbox)?,
+            context: self.context(&session, &sandbox, Key::Current).await?,
+            session,
+            sandbox_id: sandbox.sandbox_id,
             provider: sandbox.provider.clone(),
             instance_id: sandbox.instance_id.clone(),
+            spec_secrets: spec.secret_env.into_iter().collect(),
         });
-        if state(&sandbox) == SandboxState::Running {
-            self.routes.insert(sandbox.sandbox_id, target.clone());
+        // A key is resolved afresh for each call, so that a route with one is not kept.
+        let kept = !self.credentials.takes_key(&sandbox.provider);
+        if kept && state(&sandbox) == SandboxState::Running {
+            let target = target.clone();
+            self.routes.insert(sandbox.sandbox_id, target, forgotten);
         }
         Ok(target)
     }

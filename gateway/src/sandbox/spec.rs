@@ -18,20 +18,23 @@ const TITLE_BYTES: usize = 256;
 /// Shortest idle timeout that is not zero (never).
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 
-/// Fills in the session's defaults and the provider, and refuses what is malformed.
+/// Fills in the session's defaults and the provider, and refuses what is malformed. `alias`: the
+/// sandbox's.
 pub(super) fn resolve(
     asked: Option<SandboxSpec>,
     session: &Session,
+    alias: Option<&str>,
     fleet: &Fleet,
 ) -> Result<SandboxSpec> {
     let mut spec = asked.unwrap_or_else(|| session::default_spec(session));
     if spec.provider.is_empty() {
-        spec.provider = only_provider(session, fleet)?;
+        spec.provider = match session::provider_of_face(session, alias) {
+            Some(provider) => provider.to_owned(),
+            None => only_provider(session, fleet)?,
+        };
     }
     fleet.provider(&spec.provider)?;
-    if let Some(secret) = spec.secret_env.values().next() {
-        return Err(problem::secret_not_found(secret));
-    }
+    session::check_enabled(session, &spec.provider)?;
     if spec.title.len() > TITLE_BYTES {
         return Err(Problem::invalid_field(
             "spec.title",
@@ -48,25 +51,35 @@ pub(super) fn resolve(
     if let Some(lifecycle) = &spec.lifecycle {
         check_lifecycle(lifecycle)?;
     }
+    session::apply_options(&mut spec, session, alias);
     Ok(spec)
 }
 
-/// The provider of a session that names just one, or of a gateway that has just one.
+/// The provider of a session that may use just one.
 fn only_provider(session: &Session, fleet: &Fleet) -> Result<String> {
-    let of_session = session::providers(session);
-    let of_gateway = fleet.ids();
-    let candidates = if of_session.is_empty() {
-        &of_gateway
-    } else {
-        &of_session
-    };
+    let mut candidates = session::providers(session);
+    candidates.retain(|provider| fleet.has(provider));
     match candidates.as_slice() {
+        [] => Err(no_provider(fleet)),
         [only] => Ok((*only).to_owned()),
         several => Err(Problem::invalid_field(
             "spec.provider",
             format!("is required here: choose one of {}", several.join(", ")),
         )),
     }
+}
+
+/// The session was given no capability that brings a sandbox.
+fn no_provider(fleet: &Fleet) -> Problem {
+    let ids = fleet.ids();
+    let refs = ids.iter().flat_map(|id| session::capabilities_of(id));
+    let refs = refs.collect::<Vec<_>>().join(" or ");
+    problem::capability_not_enabled(
+        &refs,
+        format!(
+            "the session may use no sandboxes; add {refs} to its capabilities with SessionService.UpdateSession, or make a session that has it"
+        ),
+    )
 }
 
 fn check_lifecycle(lifecycle: &Lifecycle) -> Result<()> {

@@ -1,14 +1,28 @@
 //! What the gateway remembers. [`Store`] is the whole interface; SQL is known to its
 //! implementations only.
 
+mod agent;
+mod audit;
+mod event;
+mod key;
 mod record;
+mod request;
+mod session;
 mod sqlite;
+mod value;
 
+pub(crate) use agent::{AgentChanges, AgentFilter, AgentRecord, AgentStore};
+pub(crate) use audit::{AuditFilter, AuditRecord, AuditStore};
+pub(crate) use event::{EventRecord, EventStore, NewEvent};
+pub(crate) use key::{KeyFilter, KeyRecord, KeyStore};
 pub(crate) use record::{
-    Changes, InsertOutcome, OwnerFilter, PageKey, SandboxFilter, SandboxRecord, SessionFilter,
-    SessionRecord,
+    Changes, InsertOutcome, PageKey, SandboxFilter, SandboxInsert, SandboxRecord, SessionFilter,
+    SessionRecord, StateRecord,
 };
+pub(crate) use request::{AnswerRecord, RequestStore};
+pub(crate) use session::{SessionChanges, SessionStore};
 pub(crate) use sqlite::SqliteStore;
+pub(crate) use value::{ValueKind, ValueRecord, ValueStore};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -33,7 +47,9 @@ pub(crate) enum StoreError {
 
 /// Sessions and sandboxes, kept durably. Every method is one transaction.
 #[async_trait]
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store:
+    AgentStore + AuditStore + EventStore + KeyStore + RequestStore + SessionStore + ValueStore
+{
     /// The id of this installation, made on first use; the same for all gateways on one store.
     async fn gateway_id(&self) -> Result<Uuid, StoreError>;
 
@@ -50,14 +66,25 @@ pub(crate) trait Store: Send + Sync + 'static {
     async fn list_sessions(&self, filter: &SessionFilter)
     -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Marks a session deleted; false where it already was, or never existed.
-    async fn delete_session(&self, session_id: Uuid, now: i64) -> Result<bool, StoreError>;
+    /// Marks a session deleted and tells it, with the time to take down what it owned; false where it already
+    /// was, or never existed.
+    async fn delete_session(
+        &self,
+        session_id: Uuid,
+        now: i64,
+        cleanup_time: i64,
+        event: Option<&NewEvent>,
+    ) -> Result<bool, StoreError>;
 
-    /// Adds a sandbox, unless its id, request_id or alias is taken: then the one that has it.
+    /// Adds a sandbox and tells it, unless its id, request_id or alias is taken: then the one that has it; nor
+    /// where its organisation has `most` living ones already, or its key is gone; nor to a session
+    /// that is deleted.
     async fn insert_sandbox(
         &self,
         sandbox: &SandboxRecord,
-    ) -> Result<InsertOutcome<SandboxRecord>, StoreError>;
+        most: Option<u32>,
+        event: Option<&NewEvent>,
+    ) -> Result<SandboxInsert, StoreError>;
 
     /// A sandbox by its id, tombstones included.
     async fn sandbox(&self, sandbox_id: Uuid) -> Result<Option<SandboxRecord>, StoreError>;
@@ -75,15 +102,37 @@ pub(crate) trait Store: Send + Sync + 'static {
         filter: &SandboxFilter,
     ) -> Result<Vec<SandboxRecord>, StoreError>;
 
-    /// Applies changes if the row still has the version that they were made from. The row as it
-    /// is then, or none where another change came first.
+    /// Applies changes, and tells them, if the row still has the version that they were made from.
+    /// The row as it is then, or none where another change came first.
     async fn change_sandbox(
         &self,
         sandbox_id: Uuid,
         version: i64,
         changes: &Changes,
+        event: Option<&NewEvent>,
     ) -> Result<Option<SandboxRecord>, StoreError>;
 
-    /// Forgets a sandbox whose create was taken back, and frees its request_id and alias.
-    async fn forget_sandbox(&self, sandbox_id: Uuid, version: i64) -> Result<bool, StoreError>;
+    /// Forgets a sandbox whose create was taken back, tells it, and frees its request_id and alias.
+    async fn forget_sandbox(
+        &self,
+        sandbox_id: Uuid,
+        version: i64,
+        event: Option<&NewEvent>,
+    ) -> Result<bool, StoreError>;
+
+    /// Sealed states under other keys than this one, in the order of their sandboxes' ids.
+    async fn states_not_under(
+        &self,
+        key_id: &str,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<StateRecord>, StoreError>;
+
+    /// Replaces a sealed state that is still the same; whether it was.
+    async fn reseal_state(
+        &self,
+        state: &StateRecord,
+        new: &[u8],
+        key_id: &str,
+    ) -> Result<bool, StoreError>;
 }

@@ -72,7 +72,7 @@ impl Drain {
 }
 
 /// What a call that meets the end of the server is told.
-pub(crate) fn draining() -> Problem {
+pub fn draining() -> Problem {
     Problem::new(
         Reason::Draining,
         "this server is shutting down; repeat the call, or resume the stream at the last offset that you have",

@@ -14,7 +14,7 @@ mod workers;
 
 pub use built::Built;
 pub use deadline::{GRPC_TIMEOUT, format_timeout, timeout_of};
-pub use drain::{Drain, DrainBody};
+pub use drain::{Drain, DrainBody, draining};
 pub use respond::{Typed, problem_response};
 pub use server::{PeerInfo, ServedBody, Server, ServerError};
 pub use tls::{TlsError, TlsFiles};

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValue};
 
-use crate::exec;
+use crate::{control, exec};
 
-/// Measures Sandgate beside what it is compared with, in the same run: its hop beside nginx, its
-/// executions beside the Docker exec API and bubblewrap
+/// Measures Sandgate beside what it is compared with, in the same run: its hop beside nginx, what
+/// its checks cost a call, its executions beside the Docker exec API and bubblewrap
 #[derive(Debug, Parser)]
 #[command(name = "sandgate-bench", version)]
 pub(crate) struct Args {
@@ -83,6 +83,14 @@ impl RunArgs {
         all.filter(wanted).collect()
     }
 
+    /// The figures of authorisation and lookup that are wanted.
+    pub(crate) fn control_figures(&self) -> Vec<control::Figure> {
+        let wanted =
+            |figure: &control::Figure| self.wants(Choice::Control, Choice::OfControl(*figure));
+        let all = control::Figure::value_variants().iter().copied();
+        all.filter(wanted).collect()
+    }
+
     fn wants(&self, group: Choice, figure: Choice) -> bool {
         self.only.is_empty() || self.only.iter().any(|one| *one == group || *one == figure)
     }
@@ -93,23 +101,30 @@ impl RunArgs {
 pub(crate) enum Choice {
     /// All of the hop.
     Hop,
+    /// All of authorisation and lookup.
+    Control,
     /// All of executions and sandboxes.
     Exec,
     /// One of the hop.
     OfHop(Figure),
+    /// One of authorisation and lookup.
+    OfControl(control::Figure),
     /// One of executions and sandboxes.
     OfExec(exec::Figure),
 }
 
 impl ValueEnum for Choice {
     fn value_variants<'a>() -> &'a [Self] {
-        use exec::Figure as E;
+        use {control::Figure as C, exec::Figure as E};
         &[
             Self::Hop,
+            Self::Control,
             Self::Exec,
             Self::OfHop(Figure::Latency),
             Self::OfHop(Figure::Rate),
             Self::OfHop(Figure::Stream),
+            Self::OfControl(C::Cached),
+            Self::OfControl(C::Uncached),
             Self::OfExec(E::True),
             Self::OfExec(E::InFlight),
             Self::OfExec(E::Containers),
@@ -125,8 +140,12 @@ impl ValueEnum for Choice {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Hop => Some(PossibleValue::new("hop").help("Group: latency, rate, stream")),
-            Self::Exec => Some(PossibleValue::new("exec").help("Group: all that follow `stream`")),
+            Self::Control => Some(PossibleValue::new("control").help("Group: cached, uncached")),
+            Self::Exec => {
+                Some(PossibleValue::new("exec").help("Group: all that follow `uncached`"))
+            }
             Self::OfHop(figure) => figure.to_possible_value(),
+            Self::OfControl(figure) => figure.to_possible_value(),
             Self::OfExec(figure) => figure.to_possible_value(),
         }
     }
@@ -157,26 +176,29 @@ impl Figure {
 mod tests {
     use super::*;
 
-    fn chosen(only: &[&str]) -> (usize, Vec<exec::Figure>) {
+    fn chosen(only: &[&str]) -> (usize, usize, Vec<exec::Figure>) {
         let args = ["bench"].iter().chain(only);
         let run = Args::try_parse_from(args).unwrap().run;
-        (run.hop_figures().len(), run.exec_figures())
+        let (hop, control) = (run.hop_figures(), run.control_figures());
+        (hop.len(), control.len(), run.exec_figures())
     }
 
     #[test]
     fn figures_are_chosen_one_by_one_or_as_a_group() {
         let all = exec::Figure::value_variants();
-        assert_eq!(chosen(&[]), (3, all.to_vec()));
-        assert_eq!(chosen(&["--only", "hop"]), (3, vec![]));
-        assert_eq!(chosen(&["--only", "exec"]), (0, all.to_vec()));
-        let two = chosen(&["--only", "rate,cold"]);
-        assert_eq!(two, (1, vec![exec::Figure::Cold]));
+        assert_eq!(chosen(&[]), (3, 2, all.to_vec()));
+        assert_eq!(chosen(&["--only", "hop"]), (3, 0, vec![]));
+        assert_eq!(chosen(&["--only", "control"]), (0, 2, vec![]));
+        assert_eq!(chosen(&["--only", "exec"]), (0, 0, all.to_vec()));
+        let three = chosen(&["--only", "rate,cached,cold"]);
+        assert_eq!(three, (1, 1, vec![exec::Figure::Cold]));
     }
 
     #[test]
     fn every_figure_can_be_chosen() {
         let choices = Choice::value_variants().len();
-        let figures = Figure::ALL.len() + exec::Figure::value_variants().len();
-        assert_eq!(choices, figures + 2);
+        let of_control = control::Figure::value_variants().len();
+        let figures = Figure::ALL.len() + of_control + exec::Figure::value_variants().len();
+        assert_eq!(choices, figures + 3);
     }
 }

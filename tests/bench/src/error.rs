@@ -47,6 +47,9 @@ pub(crate) enum Error {
         /// What is wrong.
         what: String,
     },
+    /// The gateway's database could not be filled, or has no sandbox to copy.
+    #[error("cannot fill the gateway's database: {0}")]
+    Store(#[from] sqlx::Error),
     /// The Docker Engine cannot be used.
     #[error(
         "no Docker Engine answers at {socket}: {what}; start one on this machine, name its socket with --docker, or take other figures with --only"

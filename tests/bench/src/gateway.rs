@@ -1,26 +1,37 @@
 //! The gateway under test, started as it is shipped, with one provider.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use tokio::process::Command;
 
 use crate::{child::Running, error::Result};
 
-/// Starts it with an empty data folder; nothing of this process's environment reaches it.
+/// Where it keeps its data, below the folder that it was started with.
+pub(crate) fn data_dir(folder: &Path) -> PathBuf {
+    folder.join("gateway")
+}
+
+/// Starts it with its data below this folder; nothing of this process's environment reaches it.
+/// Without a key everybody on this machine is let in.
 pub(crate) async fn start(
     file: &Path,
     folder: &Path,
     (id, provider): (&str, SocketAddr),
-    key: &str,
+    key: Option<&str>,
 ) -> Result<(Running, SocketAddr)> {
     let mut command = Command::new(file);
     command
         .env_clear()
         .env("SANDGATE_LISTEN", "127.0.0.1:0")
-        .env("SANDGATE_DATA_DIR", folder.join("gateway"))
+        .env("SANDGATE_DATA_DIR", data_dir(folder))
         .env("SANDGATE_PROVIDERS", format!("{id}=http://{provider}"))
-        .env("SANDGATE_ADMIN_KEY", key)
         .env("SANDGATE_LOG", "warn");
+    if let Some(key) = key {
+        command.env("SANDGATE_ADMIN_KEY", key);
+    }
     let mut gateway = Running::start(
         &mut command,
         "build it with cargo build --release -p sandgate-gateway",

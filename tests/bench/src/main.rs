@@ -1,7 +1,9 @@
-//! Measures Sandgate beside what it is compared with: nginx, the Docker exec API, bubblewrap.
+//! Measures Sandgate beside what it is compared with: nginx, a gateway that knows hardly anything,
+//! the Docker exec API, bubblewrap.
 
 mod child;
 mod config;
+mod control;
 mod error;
 mod exec;
 mod facts;

@@ -1,7 +1,8 @@
-//! The run: all that is wanted of both groups, then their tables and the machine's facts on stdout.
+//! The run: all that is wanted of each group, then their tables and the machine's facts on stdout.
 
 use crate::{
     config::RunArgs,
+    control,
     error::Result,
     exec::{self, Engine},
     facts::Facts,
@@ -14,6 +15,7 @@ pub(crate) async fn all(args: &RunArgs) -> Result<()> {
         eprintln!("this is a debug build: its figures mean nothing; run it with --release");
     }
     let (of_hop, of_exec) = (args.hop_figures(), args.exec_figures());
+    let of_control = args.control_figures();
     // What is missing is said before minutes are spent.
     let engine = Engine::new(&args.docker);
     if of_exec.iter().any(|figure| figure.needs_docker()) {
@@ -22,6 +24,9 @@ pub(crate) async fn all(args: &RunArgs) -> Result<()> {
     let mut tables = Vec::new();
     if !of_hop.is_empty() {
         tables.push(hop::run(args, of_hop).await?);
+    }
+    if !of_control.is_empty() {
+        tables.push(control::run(args, of_control).await?);
     }
     if !of_exec.is_empty() {
         tables.push(exec::run(args, engine, of_exec).await?);

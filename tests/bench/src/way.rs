@@ -1,4 +1,4 @@
-//! Connections to a gateway or a provider, and the key that goes along with every call.
+//! Connections to a gateway or a provider, and the key, if any, that goes along with every call.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -18,24 +18,25 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) struct Way {
     name: &'static str,
     channels: Vec<Channel>,
-    authorization: MetadataValue<Ascii>,
+    authorization: Option<MetadataValue<Ascii>>,
 }
 
 impl Way {
-    /// Connects when it is first used. The key goes along on every way, needed or not.
+    /// Connects when it is first used.
     pub(crate) fn new(
         name: &'static str,
         address: SocketAddr,
         connections: u16,
-        key: &str,
+        key: Option<&str>,
     ) -> Result<Self> {
         let wrong = |what: String| Error::Answer { way: name, what };
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| wrong(error.to_string()))?
             .connect_timeout(CONNECT)
             .tcp_nodelay(true);
-        let authorization = format!("Bearer {key}")
-            .parse()
+        let authorization = key
+            .map(|key| format!("Bearer {key}").parse())
+            .transpose()
             .map_err(|_| wrong("the key is no header".to_owned()))?;
         let channels = (0..connections).map(|_| endpoint.connect_lazy()).collect();
         Ok(Self {
@@ -50,12 +51,13 @@ impl Way {
         self.channels[index % self.channels.len()].clone()
     }
 
-    /// A request with the key.
+    /// A request, with the key if there is one.
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request
-            .metadata_mut()
-            .insert("authorization", self.authorization.clone());
+        if let Some(authorization) = &self.authorization {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", authorization.clone());
+        }
         request
     }
 

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use sandgate_proto::v1::{
     self, CreateSandboxRequest, CreateSessionRequest, ExecRequest, ExecResponse, ExecutionEnded,
-    Sandbox, exec_response::Event, execution_ended::Outcome,
-    execution_service_client::ExecutionServiceClient,
+    Sandbox, agent_service_client::AgentServiceClient,
+    connection_service_client::ConnectionServiceClient, exec_response::Event,
+    execution_ended::Outcome, execution_service_client::ExecutionServiceClient,
     provider_service_client::ProviderServiceClient, sandbox_service_client::SandboxServiceClient,
-    session_service_client::SessionServiceClient,
+    secret_service_client::SecretServiceClient, session_service_client::SessionServiceClient,
 };
 use tonic::{
     Status, Streaming,
@@ -56,6 +57,11 @@ impl Client {
         SessionServiceClient::new(self.channel.clone())
     }
 
+    /// AgentService.
+    pub fn agents(&self) -> AgentServiceClient<Channel> {
+        AgentServiceClient::new(self.channel.clone())
+    }
+
     /// SandboxService.
     pub fn sandboxes(&self) -> SandboxServiceClient<Channel> {
         SandboxServiceClient::new(self.channel.clone())
@@ -69,6 +75,16 @@ impl Client {
     /// ProviderService.
     pub fn providers(&self) -> ProviderServiceClient<Channel> {
         ProviderServiceClient::new(self.channel.clone())
+    }
+
+    /// SecretService.
+    pub fn secrets(&self) -> SecretServiceClient<Channel> {
+        SecretServiceClient::new(self.channel.clone())
+    }
+
+    /// ConnectionService.
+    pub fn connections(&self) -> ConnectionServiceClient<Channel> {
+        ConnectionServiceClient::new(self.channel.clone())
     }
 
     /// Makes a session; its id.

@@ -8,22 +8,34 @@
     reason = "the whole crate is for tests: what goes wrong here fails the test"
 )]
 
+mod caller;
 mod client;
 mod fake;
+mod fill;
+mod issuer;
+mod keep;
 mod link;
+mod plan;
 mod process;
 mod raw;
+mod rpcs;
 mod status;
 mod tap;
 mod tls;
+mod words;
 mod world;
 
+pub use caller::Caller;
 pub use client::{Client, Finished};
 pub use fake::{Act, Call, Fake, Op};
+pub use issuer::{Issuer, Shown, TokenKey};
 pub use link::Link;
+pub use plan::Plan;
 pub use process::{Binary, build};
 pub use raw::{Raw, Reply, frame, framed};
+pub use rpcs::{Fields, IDS, OWNER, Rpc};
 pub use status::{assert_reason, fact, has_retry, reason};
 pub use tap::{Seen, Tap};
 pub use tls::Certificates;
-pub use world::{Plan, World, eventually, gateway_for, kit_args, uuid};
+pub use words::Words;
+pub use world::{World, eventually, gateway_for, kit_args, uuid};

@@ -28,12 +28,24 @@ impl Binary {
     /// Starts a binary of the workspace and waits until it says where it listens: the last word of
     /// its first line.
     pub async fn start(program: &str, arguments: &[&str]) -> Self {
+        Self::start_with(program, arguments, &[], Stdio::inherit()).await
+    }
+
+    /// The same with these settings in its environment, and its log there.
+    pub async fn start_with(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        log: Stdio,
+    ) -> Self {
         let mut child = Command::new(build().join(program))
             .args(arguments)
             .env_remove("SANDGATE_ADMIN_KEY")
             .env("SANDGATE_LOG", "warn")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{program}: {error}"));

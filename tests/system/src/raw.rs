@@ -1,16 +1,19 @@
 //! A client that sends whatever it is told, and reads the answer as it is on the wire.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
-use hyper::client::conn::http2::SendRequest;
+use hyper::{body::Incoming, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tonic::Status;
 
 type Body = BoxBody<Bytes, std::io::Error>;
+
+/// How long the beginning of an answer may take, for who only looks.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One HTTP/2 connection. It keeps no deadline of its own, so that what it sees is the server's.
 #[derive(Clone)]
@@ -36,9 +39,13 @@ impl Reply {
     /// The gRPC status, from wherever it was sent.
     #[track_caller]
     pub fn status(&self) -> Status {
-        Status::from_header_map(&self.trailers)
-            .or_else(|| Status::from_header_map(&self.headers))
+        self.ended()
             .unwrap_or_else(|| panic!("no grpc-status: {self:?}"))
+    }
+
+    /// The gRPC status; none where the answer had not ended.
+    pub fn ended(&self) -> Option<Status> {
+        Status::from_header_map(&self.trailers).or_else(|| Status::from_header_map(&self.headers))
     }
 
     /// The only message of the answer, decoded.
@@ -84,6 +91,37 @@ impl Raw {
         self.send_body(path, headers, body).await
     }
 
+    /// A call whose answer may go on for ever: what came of it before so long a silence.
+    pub async fn look(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+        silence: Duration,
+    ) -> Reply {
+        let body = Full::new(body.into())
+            .map_err(|never| match never {})
+            .boxed();
+        let response = timeout(PATIENCE, self.open(path, headers, body)).await;
+        let response = response
+            .unwrap_or_else(|_| panic!("{path} does not answer"))
+            .unwrap();
+        let (parts, mut body) = response.into_parts();
+        let (mut bytes, mut trailers) = (BytesMut::new(), HeaderMap::new());
+        while let Ok(Some(frame)) = timeout(silence, body.frame()).await {
+            match frame.unwrap().into_data() {
+                Ok(data) => bytes.extend_from_slice(&data),
+                Err(last) => trailers = last.into_trailers().unwrap(),
+            }
+        }
+        Reply {
+            http: parts.status,
+            headers: parts.headers,
+            body: bytes.freeze(),
+            trailers,
+        }
+    }
+
     /// The same with any body.
     pub async fn send_body(
         &self,
@@ -91,6 +129,23 @@ impl Raw {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Result<Reply, hyper::Error> {
+        let (parts, body) = self.open(path, headers, body).await?.into_parts();
+        let collected = body.collect().await?;
+        let trailers = collected.trailers().cloned().unwrap_or_default();
+        Ok(Reply {
+            http: parts.status,
+            headers: parts.headers,
+            body: collected.to_bytes(),
+            trailers,
+        })
+    }
+
+    async fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Response<Incoming>, hyper::Error> {
         let mut request =
             Request::post(format!("http://{}{path}", self.address)).header("te", "trailers");
         if !headers.iter().any(|(name, _)| *name == "content-type") {
@@ -101,16 +156,7 @@ impl Raw {
         }
         let mut sender = self.sender.clone();
         sender.ready().await?;
-        let response = sender.send_request(request.body(body).unwrap()).await?;
-        let (parts, body) = response.into_parts();
-        let collected = body.collect().await?;
-        let trailers = collected.trailers().cloned().unwrap_or_default();
-        Ok(Reply {
-            http: parts.status,
-            headers: parts.headers,
-            body: collected.to_bytes(),
-            trailers,
-        })
+        sender.send_request(request.body(body).unwrap()).await
     }
 }
 

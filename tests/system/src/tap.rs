@@ -1,5 +1,5 @@
-//! An HTTP/2 proxy in front of a provider: records the headers that pass, and can answer in its
-//! place as something else would.
+//! An HTTP/2 proxy in front of a provider: records what the gateway sends and the headers of the
+//! answers, and can answer in the provider's place as something else would.
 
 use std::{
     convert::Infallible,
@@ -7,7 +7,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::BodyExt as _;
+use prost::Message as _;
+use sandgate_proto::{CONTEXT_METADATA, provider::v1::ProviderContext};
 use sandgate_service::{Drain, Server, TlsFiles, Wire, WirePeer};
 use tokio::runtime::Handle;
 use tonic::body::Body;
@@ -22,6 +27,32 @@ pub struct Seen {
     pub request: HeaderMap,
     /// Headers that came from the provider.
     pub response: HeaderMap,
+    body: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Seen {
+    /// What the gateway told the provider beside the call.
+    pub fn context(&self) -> ProviderContext {
+        let header = self.request[CONTEXT_METADATA].to_str().unwrap();
+        let bytes = STANDARD_NO_PAD
+            .decode(header.trim_end_matches('='))
+            .unwrap();
+        ProviderContext::decode(&bytes[..]).unwrap()
+    }
+
+    /// The key in that: its kind and its value.
+    pub fn key(&self) -> Option<(String, String)> {
+        let credential = self.context().credential?;
+        let value = String::from_utf8(credential.value.to_vec()).unwrap();
+        Some((credential.kind, value))
+    }
+
+    /// The first message that came from the gateway, encoded.
+    pub fn message(&self) -> Bytes {
+        let body = self.body.lock().unwrap();
+        let length = u32::from_be_bytes(body[1..5].try_into().unwrap());
+        Bytes::copy_from_slice(&body[5..5 + length as usize])
+    }
 }
 
 type Answer = Arc<dyn Fn() -> Response<Body> + Send + Sync>;
@@ -78,6 +109,17 @@ impl Tap {
             .collect()
     }
 
+    /// The latest calls of one rpc, this many at most, the last one first.
+    pub fn latest(&self, name: &str, count: usize) -> Vec<Seen> {
+        let seen = self.shared.seen.lock().unwrap();
+        let suffix = format!("/{name}");
+        let of_rpc = seen
+            .iter()
+            .rev()
+            .filter(|seen| seen.path.ends_with(&suffix));
+        of_rpc.take(count).cloned().collect()
+    }
+
     /// Answers the rpc of this name in the provider's place.
     pub fn answer(&self, name: &str, answer: impl Fn() -> Response<Body> + Send + Sync + 'static) {
         self.shared
@@ -111,6 +153,16 @@ impl Shared {
     ) -> Result<Response<Body>, Infallible> {
         let path = request.uri().path().to_owned();
         let headers = request.headers().clone();
+        let read: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let record = read.clone();
+        let request = request.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                if let Some(data) = frame.data_ref() {
+                    record.lock().unwrap().extend_from_slice(data);
+                }
+                frame
+            }))
+        });
         let answer = {
             let answers = self.answers.lock().unwrap();
             answers
@@ -129,6 +181,7 @@ impl Shared {
             path,
             request: headers,
             response: response.headers().clone(),
+            body: read,
         };
         self.seen.lock().unwrap().push(seen);
         Ok(response)

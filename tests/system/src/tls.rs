@@ -5,13 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+};
 use sandgate_service::TlsFiles;
 use tempfile::TempDir;
 
 /// PEM files in a folder that goes with this.
 pub struct Certificates {
     folder: TempDir,
+    ours: Issuer<'static, KeyPair>,
 }
 
 impl Default for Certificates {
@@ -23,28 +26,32 @@ impl Default for Certificates {
 impl Certificates {
     /// Makes them all.
     pub fn new() -> Self {
-        let certificates = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        for authority in ["ours", "strange"] {
-            let key = KeyPair::generate().unwrap();
-            let mut params = CertificateParams::new(Vec::new()).unwrap();
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            let own = params.self_signed(&key).unwrap();
-            certificates.write(&format!("{authority}-ca.pem"), &own.pem());
-            let issuer = Issuer::new(params, key);
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, strange] = ["ours", "strange"].map(|name| authority(folder.path(), name));
+        let certificates = Self { folder, ours };
+        for (name, issuer) in [("ours", &certificates.ours), ("strange", &strange)] {
             for side in ["server", "client"] {
-                let key = KeyPair::generate().unwrap();
-                let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-                let leaf = CertificateParams::new(names)
-                    .unwrap()
-                    .signed_by(&key, &issuer)
-                    .unwrap();
-                certificates.write(&format!("{authority}-{side}.pem"), &leaf.pem());
-                certificates.write(&format!("{authority}-{side}.key"), &key.serialize_pem());
+                certificates.write_leaf(&format!("{name}-{side}"), &leaf(), issuer);
             }
         }
         certificates
+    }
+
+    /// A client of ours whose certificate names an organisation and a user; empty: none.
+    pub fn person(&self, org_id: &str, user_id: &str) -> TlsFiles {
+        let mut params = leaf();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, name) in [
+            (DnType::OrganizationName, org_id),
+            (DnType::CommonName, user_id),
+        ] {
+            if !name.is_empty() {
+                params.distinguished_name.push(kind, name);
+            }
+        }
+        let side = format!("person-{org_id}-{user_id}");
+        self.write_leaf(&format!("ours-{side}"), &params, &self.ours);
+        self.side(&side)
     }
 
     /// What a server or a client of ours is configured with.
@@ -81,7 +88,24 @@ impl Certificates {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
-        fs::write(Path::new(&self.path(name)), text).unwrap();
+    fn write_leaf(&self, name: &str, params: &CertificateParams, issuer: &Issuer<'_, KeyPair>) {
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, issuer).unwrap();
+        fs::write(self.path(&format!("{name}.pem")), leaf.pem()).unwrap();
+        fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
     }
+}
+
+fn leaf() -> CertificateParams {
+    CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()
+}
+
+/// Makes an authority and writes its certificate.
+fn authority(folder: &Path, name: &str) -> Issuer<'static, KeyPair> {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own = params.self_signed(&key).unwrap();
+    fs::write(folder.join(format!("{name}-ca.pem")), own.pem()).unwrap();
+    Issuer::new(params, key)
 }

@@ -1,32 +1,13 @@
 //! A gateway with one scripted provider, in this process, over real sockets.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use sandgate_gateway::{Access, Config, ProviderEntry};
+use sandgate_gateway::{Config, Running, StartError};
 use sandgate_kit::KitArgs;
-use sandgate_service::{TlsFiles, process::ProcessArgs};
+use sandgate_service::process::ProcessArgs;
 use tempfile::TempDir;
 
-use crate::{Client, Fake, Link, Raw, Tap};
-
-/// What to build.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// Put a [`Link`] in front of the provider.
-    pub link: bool,
-    /// Put a [`Tap`] in front of the provider, behind the link.
-    pub tap: bool,
-    /// The gateway's first key.
-    pub admin_key: Option<&'static str>,
-    /// The token that the provider wants.
-    pub provider_token: Option<&'static str>,
-    /// The token that the gateway sends.
-    pub gateway_token: Option<&'static str>,
-    /// TLS of the provider.
-    pub provider_tls: TlsFiles,
-    /// TLS of the gateway towards the provider.
-    pub access_tls: TlsFiles,
-}
+use crate::{Caller, Client, Fake, Link, Plan, Raw, Tap, plan::keys};
 
 /// All that was built. Dropping it ends nothing by itself: the test's runtime does.
 pub struct World {
@@ -37,7 +18,7 @@ pub struct World {
     /// Where the provider listens, behind link and tap.
     pub provider: SocketAddr,
     /// Ends the gateway.
-    pub running: sandgate_gateway::Running,
+    pub running: Running,
     config: Config,
     link: Option<Arc<Link>>,
     tap: Option<Tap>,
@@ -122,6 +103,46 @@ impl World {
         }
     }
 
+    /// Starts another gateway with the same data, beside this one.
+    pub async fn beside(&self) -> Running {
+        sandgate_gateway::start(self.config.clone()).await.unwrap()
+    }
+
+    /// The same with these encryption keys.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn beside_with(&self, encryption_keys: &str) -> Result<Running, StartError> {
+        let config = Config {
+            keys: keys(encryption_keys),
+            ..self.config.clone()
+        };
+        sandgate_gateway::start(config).await
+    }
+
+    /// Ends the gateway at once, and starts one with the same data and these encryption keys.
+    pub async fn rekeyed(mut self, encryption_keys: &str) -> Self {
+        self.config.keys = keys(encryption_keys);
+        self.restarted(Duration::ZERO).await
+    }
+
+    /// The file of the gateway's database.
+    pub fn database(&self) -> PathBuf {
+        self.config.database.clone()
+    }
+
+    /// A gateway of this plan with an administrator's key, and the administrator.
+    pub async fn administered(plan: Plan) -> (Self, Caller) {
+        const KEY: &str = "the key of the administrator";
+        let world = Self::with(Plan {
+            admin_key: Some(KEY),
+            ..plan
+        })
+        .await;
+        let admin = Caller::connect(world.gateway, KEY).await;
+        (world, admin)
+    }
+
     /// The link that was planned.
     pub fn link(&self) -> &Link {
         self.link.as_ref().expect("the plan has no link")
@@ -143,35 +164,8 @@ impl World {
     }
 }
 
-impl Plan {
-    /// The gateway's configuration, with its provider at `address`.
-    fn config(self, address: SocketAddr, data: &TempDir) -> Config {
-        let scheme = if self.provider_tls.is_empty() {
-            "http"
-        } else {
-            "https"
-        };
-        Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            database: data.path().join("sandgate.db"),
-            providers: vec![ProviderEntry {
-                id: Fake::ID.to_owned(),
-                urls: vec![format!("{scheme}://{address}")],
-            }],
-            access: Access {
-                token: self.gateway_token.map(Into::into),
-                tls: self.access_tls,
-                connections: 2,
-            },
-            admin_key: self.admin_key.map(Into::into),
-            tls: TlsFiles::default(),
-            workers: 2,
-        }
-    }
-}
-
 /// A gateway of its own for a provider at `address`, and the folder of its data.
-pub async fn gateway_for(id: &str, address: SocketAddr) -> (sandgate_gateway::Running, TempDir) {
+pub async fn gateway_for(id: &str, address: SocketAddr) -> (Running, TempDir) {
     let data = tempfile::tempdir().unwrap();
     let mut config = Plan::default().config(address, &data);
     id.clone_into(&mut config.providers[0].id);

@@ -1,8 +1,16 @@
 //! The store on SQLite: one file, WAL, one writer.
 
+mod agents;
+mod audit;
+mod cleanup;
+mod events;
+mod keys;
+mod requests;
 mod row;
 mod sandboxes;
 mod sessions;
+mod states;
+mod values;
 
 use std::{path::Path, time::Duration};
 
@@ -11,11 +19,12 @@ use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{
-    Changes, InsertOutcome, SandboxFilter, SandboxRecord, SessionFilter, SessionRecord, Store,
-    StoreError,
+    Changes, InsertOutcome, NewEvent, SandboxFilter, SandboxInsert, SandboxRecord, SessionFilter,
+    SessionRecord, StateRecord, Store, StoreError,
 };
 
 /// How long a statement waits for another process that holds the lock.
@@ -24,12 +33,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections for reading; WAL lets them read beside the writer.
 const READERS: u32 = 4;
+/// Sessions with news that a slow listener may be behind.
+const NEWS: usize = 1024;
 
 /// Sessions and sandboxes in one SQLite file.
 pub(crate) struct SqliteStore {
     /// One connection: SQLite has one writer, and waiting here costs less than its busy handler.
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Sessions that got an event.
+    told: broadcast::Sender<Uuid>,
 }
 
 impl SqliteStore {
@@ -55,7 +68,11 @@ impl SqliteStore {
         let writer = pool(1, options.clone()).await?;
         sqlx::migrate!("./migrations").run(&writer).await?;
         let readers = pool(READERS, options.read_only(true)).await?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            told: broadcast::Sender::new(NEWS),
+        })
     }
 }
 
@@ -93,15 +110,28 @@ impl Store for SqliteStore {
         sessions::list(&self.readers, filter).await
     }
 
-    async fn delete_session(&self, session_id: Uuid, now: i64) -> Result<bool, StoreError> {
-        sessions::delete(&self.writer, session_id, now).await
+    async fn delete_session(
+        &self,
+        session_id: Uuid,
+        now: i64,
+        cleanup_time: i64,
+        event: Option<&NewEvent>,
+    ) -> Result<bool, StoreError> {
+        let done = sessions::delete(&self.writer, session_id, now, cleanup_time, event).await?;
+        self.tell(event.filter(|_| done));
+        Ok(done)
     }
 
     async fn insert_sandbox(
         &self,
         sandbox: &SandboxRecord,
-    ) -> Result<InsertOutcome<SandboxRecord>, StoreError> {
-        sandboxes::insert(&self.writer, sandbox).await
+        most: Option<u32>,
+        event: Option<&NewEvent>,
+    ) -> Result<SandboxInsert, StoreError> {
+        let outcome = sandboxes::insert(&self.writer, sandbox, most, event).await?;
+        let inserted = outcome == SandboxInsert::Done(InsertOutcome::Inserted);
+        self.tell(event.filter(|_| inserted));
+        Ok(outcome)
     }
 
     async fn sandbox(&self, sandbox_id: Uuid) -> Result<Option<SandboxRecord>, StoreError> {
@@ -128,12 +158,40 @@ impl Store for SqliteStore {
         sandbox_id: Uuid,
         version: i64,
         changes: &Changes,
+        event: Option<&NewEvent>,
     ) -> Result<Option<SandboxRecord>, StoreError> {
-        sandboxes::change(&self.writer, sandbox_id, version, changes).await
+        let changed = sandboxes::change(&self.writer, sandbox_id, version, changes, event).await?;
+        self.tell(event.filter(|_| changed.is_some()));
+        Ok(changed)
     }
 
-    async fn forget_sandbox(&self, sandbox_id: Uuid, version: i64) -> Result<bool, StoreError> {
-        sandboxes::forget(&self.writer, sandbox_id, version).await
+    async fn forget_sandbox(
+        &self,
+        sandbox_id: Uuid,
+        version: i64,
+        event: Option<&NewEvent>,
+    ) -> Result<bool, StoreError> {
+        let done = sandboxes::forget(&self.writer, sandbox_id, version, event).await?;
+        self.tell(event.filter(|_| done));
+        Ok(done)
+    }
+
+    async fn states_not_under(
+        &self,
+        key_id: &str,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<StateRecord>, StoreError> {
+        states::not_under(&self.readers, key_id, after, limit).await
+    }
+
+    async fn reseal_state(
+        &self,
+        state: &StateRecord,
+        new: &[u8],
+        key_id: &str,
+    ) -> Result<bool, StoreError> {
+        states::reseal(&self.writer, state, new, key_id).await
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::store::{SandboxRecord, SessionRecord, StoreError};
+use crate::store::{AgentRecord, SandboxRecord, SessionRecord, StoreError, ValueKind, ValueRecord};
 
-/// A row of `sessions`, all columns but `delete_time`.
+/// A row of `sessions`.
 pub(super) struct SessionRow {
     pub(super) session_id: String,
     pub(super) org_id: String,
@@ -16,6 +16,25 @@ pub(super) struct SessionRow {
     pub(super) definition: Vec<u8>,
     pub(super) agent_id: String,
     pub(super) harness_id: String,
+    pub(super) labels: String,
+    pub(super) version: i64,
+    pub(super) create_time: i64,
+    pub(super) update_time: i64,
+    pub(super) expire_time: Option<i64>,
+    pub(super) delete_time: Option<i64>,
+    pub(super) cleanup_time: Option<i64>,
+    pub(super) cleanup_tries: i64,
+}
+
+/// A row of `agents`.
+pub(super) struct AgentRow {
+    pub(super) org_id: String,
+    pub(super) agent_id: String,
+    pub(super) user_id: String,
+    pub(super) kind: i64,
+    pub(super) request_id: Option<String>,
+    pub(super) fingerprint: Vec<u8>,
+    pub(super) definition: Vec<u8>,
     pub(super) labels: String,
     pub(super) version: i64,
     pub(super) create_time: i64,
@@ -40,11 +59,30 @@ pub(super) struct SandboxRow {
     pub(super) provider_sandbox_id: String,
     pub(super) instance_id: String,
     pub(super) provider_state: Vec<u8>,
+    pub(super) org_id: String,
+    pub(super) credential_id: Option<String>,
+    pub(super) state_key_id: String,
     pub(super) workspace_path: String,
     pub(super) home_path: String,
     pub(super) create_time: i64,
     pub(super) start_time: Option<i64>,
     pub(super) delete_time: Option<i64>,
+}
+
+/// A row of `sealed_values`.
+pub(super) struct ValueRow {
+    pub(super) value_id: String,
+    pub(super) org_id: String,
+    pub(super) owner: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) active: i64,
+    pub(super) sealed: Vec<u8>,
+    pub(super) key_id: String,
+    pub(super) size: i64,
+    pub(super) hint: String,
+    pub(super) update_time: i64,
+    pub(super) validate_time: Option<i64>,
 }
 
 pub(super) fn uuid(text: &str) -> Result<Uuid, StoreError> {
@@ -76,6 +114,30 @@ impl TryFrom<SessionRow> for SessionRecord {
             version: row.version,
             create_time: row.create_time,
             update_time: row.update_time,
+            expire_time: row.expire_time,
+            delete_time: row.delete_time,
+            cleanup_time: row.cleanup_time,
+            cleanup_tries: row.cleanup_tries,
+        })
+    }
+}
+
+impl TryFrom<AgentRow> for AgentRecord {
+    type Error = StoreError;
+
+    fn try_from(row: AgentRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            labels: labels(&row.labels, &row.agent_id)?,
+            kind: i32::try_from(row.kind).map_err(|_| StoreError::Corrupt(row.agent_id.clone()))?,
+            org_id: row.org_id,
+            agent_id: row.agent_id,
+            user_id: row.user_id,
+            request_id: row.request_id.as_deref().map(uuid).transpose()?,
+            fingerprint: row.fingerprint,
+            definition: row.definition,
+            version: row.version,
+            create_time: row.create_time,
+            update_time: row.update_time,
         })
     }
 }
@@ -101,12 +163,37 @@ impl TryFrom<SandboxRow> for SandboxRecord {
             version: row.version,
             provider_sandbox_id: row.provider_sandbox_id,
             instance_id: row.instance_id,
+            org_id: row.org_id,
+            credential_id: row.credential_id.as_deref().map(uuid).transpose()?,
             provider_state: row.provider_state,
+            state_key_id: row.state_key_id,
             workspace_path: row.workspace_path,
             home_path: row.home_path,
             create_time: row.create_time,
             start_time: row.start_time,
             delete_time: row.delete_time,
+        })
+    }
+}
+
+impl TryFrom<ValueRow> for ValueRecord {
+    type Error = StoreError;
+
+    fn try_from(row: ValueRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            kind: ValueKind::from_name(&row.kind)
+                .ok_or_else(|| StoreError::Corrupt(row.value_id.clone()))?,
+            value_id: uuid(&row.value_id)?,
+            org_id: row.org_id,
+            owner: row.owner,
+            name: row.name,
+            active: row.active == 1,
+            sealed: row.sealed,
+            key_id: row.key_id,
+            size: row.size,
+            hint: row.hint,
+            update_time: row.update_time,
+            validate_time: row.validate_time,
         })
     }
 }

@@ -3,27 +3,50 @@
 use sqlx::{Sqlite, SqliteExecutor, SqlitePool, Transaction};
 use uuid::Uuid;
 
-use super::row::{self, SandboxRow};
-use crate::store::{Changes, InsertOutcome, PageKey, SandboxFilter, SandboxRecord, StoreError};
+use super::{
+    events,
+    row::{self, SandboxRow},
+    sessions,
+};
+use crate::store::{
+    Changes, InsertOutcome, NewEvent, PageKey, SandboxFilter, SandboxInsert, SandboxRecord,
+    StoreError,
+};
 
 pub(super) async fn insert(
     pool: &SqlitePool,
     sandbox: &SandboxRecord,
-) -> Result<InsertOutcome<SandboxRecord>, StoreError> {
+    most: Option<u32>,
+    event: Option<&NewEvent>,
+) -> Result<SandboxInsert, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     if let Some(there) = in_the_way(&mut transaction, sandbox).await? {
-        return Ok(there);
+        return Ok(SandboxInsert::Done(there));
     }
+    if let Some(refused) = refused(&mut transaction, sandbox, most).await? {
+        return Ok(refused);
+    }
+    add(&mut transaction, sandbox).await?;
+    events::append(&mut transaction, event).await?;
+    transaction.commit().await?;
+    Ok(SandboxInsert::Done(InsertOutcome::Inserted))
+}
+
+async fn add(
+    transaction: &mut Transaction<'_, Sqlite>,
+    sandbox: &SandboxRecord,
+) -> Result<(), StoreError> {
     let id = sandbox.sandbox_id.to_string();
     let session_id = sandbox.session_id.to_string();
     let request_id = sandbox.request_id.map(|id| id.to_string());
     let labels = row::json(&sandbox.labels);
+    let credential_id = sandbox.credential_id.map(|id| id.to_string());
     sqlx::query!(
         "INSERT INTO sandboxes (sandbox_id, session_id, alias, request_id, fingerprint, provider,
              spec, labels, state, reason_code, reason_message, generation, version,
              provider_sandbox_id, instance_id, provider_state, workspace_path, home_path,
-             create_time, start_time, delete_time)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             create_time, start_time, delete_time, org_id, credential_id, state_key_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         id,
         session_id,
         sandbox.alias,
@@ -45,11 +68,42 @@ pub(super) async fn insert(
         sandbox.create_time,
         sandbox.start_time,
         sandbox.delete_time,
+        sandbox.org_id,
+        credential_id,
+        sandbox.state_key_id,
     )
-    .execute(&mut *transaction)
+    .execute(&mut **transaction)
     .await?;
-    transaction.commit().await?;
-    Ok(InsertOutcome::Inserted)
+    Ok(())
+}
+
+/// Why the organisation may not have another sandbox now.
+async fn refused(
+    transaction: &mut Transaction<'_, Sqlite>,
+    sandbox: &SandboxRecord,
+    most: Option<u32>,
+) -> Result<Option<SandboxInsert>, StoreError> {
+    if let Some(most) = most {
+        let living = sqlx::query_scalar!(
+            "SELECT count(*) FROM sandboxes WHERE org_id = ? AND delete_time IS NULL",
+            sandbox.org_id,
+        )
+        .fetch_one(&mut **transaction)
+        .await?;
+        if living >= i64::from(most) {
+            return Ok(Some(SandboxInsert::OverQuota));
+        }
+    }
+    if let Some(credential_id) = sandbox.credential_id {
+        let id = credential_id.to_string();
+        let kept = sqlx::query_scalar!("SELECT count(*) FROM sealed_values WHERE value_id = ?", id)
+            .fetch_one(&mut **transaction)
+            .await?;
+        if kept == 0 {
+            return Ok(Some(SandboxInsert::KeyGone));
+        }
+    }
+    Ok(None)
 }
 
 /// The row that has the id, the request_id or the alias already.
@@ -79,7 +133,9 @@ async fn in_the_way(
     {
         return Ok(Some(InsertOutcome::SameAlias(found)));
     }
-    Ok(None)
+    // Seen by the transaction that inserts, so that no sandbox outlives its session unseen.
+    let session = sessions::find(&mut **transaction, sandbox.session_id).await?;
+    Ok(session.is_none().then_some(InsertOutcome::NoSession))
 }
 
 pub(super) async fn find(
@@ -126,7 +182,7 @@ pub(super) async fn list(
         .unwrap_or_default();
     let states = serde_json::Value::from(filter.states.clone()).to_string();
     let labels = row::json(&filter.labels);
-    let (after_time, after_id) = page_start(filter.after);
+    let (after_time, after_id) = page_start(filter.after.as_ref());
     sqlx::query_as!(
         SandboxRow,
         "SELECT sandboxes.* FROM sandboxes JOIN sessions USING (session_id)
@@ -159,10 +215,10 @@ pub(super) async fn list(
 }
 
 /// The first page starts before every possible row.
-pub(super) fn page_start(after: Option<PageKey>) -> (i64, String) {
+pub(super) fn page_start(after: Option<&PageKey>) -> (i64, String) {
     after.map_or_else(
         || (i64::MAX, String::new()),
-        |key| (key.create_time, key.id.to_string()),
+        |key| (key.time, key.id.clone()),
     )
 }
 
@@ -171,13 +227,20 @@ pub(super) async fn change(
     sandbox_id: Uuid,
     version: i64,
     changes: &Changes,
+    event: Option<&NewEvent>,
 ) -> Result<Option<SandboxRecord>, StoreError> {
     let id = sandbox_id.to_string();
+    let credential_id = changes.credential_id.map(|id| id.to_string());
+    let state = changes.provider_state.as_ref();
+    let provider_state = state.map(|state| state.bytes.as_slice());
+    let state_key_id = state.map(|state| state.key_id.as_str());
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let done = sqlx::query!(
         "UPDATE sandboxes SET spec = ?, state = ?, reason_code = ?, reason_message = ?,
-             provider_sandbox_id = ?, instance_id = ?, provider_state = ?, workspace_path = ?,
-             home_path = ?, start_time = ?, delete_time = ?, version = version + 1
+             provider_sandbox_id = ?, instance_id = ?, workspace_path = ?, home_path = ?,
+             start_time = ?, delete_time = ?, credential_id = ?,
+             provider_state = COALESCE(?, provider_state),
+             state_key_id = COALESCE(?, state_key_id), version = version + 1
          WHERE sandbox_id = ? AND version = ?",
         changes.spec,
         changes.state,
@@ -185,11 +248,13 @@ pub(super) async fn change(
         changes.reason_message,
         changes.provider_sandbox_id,
         changes.instance_id,
-        changes.provider_state,
         changes.workspace_path,
         changes.home_path,
         changes.start_time,
         changes.delete_time,
+        credential_id,
+        provider_state,
+        state_key_id,
         id,
         version,
     )
@@ -199,22 +264,30 @@ pub(super) async fn change(
         return Ok(None);
     }
     let changed = find(&mut *transaction, sandbox_id).await?;
+    events::append(&mut transaction, event).await?;
     transaction.commit().await?;
     Ok(changed)
 }
 
 pub(super) async fn forget(
-    executor: impl SqliteExecutor<'_>,
+    pool: &SqlitePool,
     sandbox_id: Uuid,
     version: i64,
+    event: Option<&NewEvent>,
 ) -> Result<bool, StoreError> {
     let id = sandbox_id.to_string();
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let done = sqlx::query!(
         "DELETE FROM sandboxes WHERE sandbox_id = ? AND version = ?",
         id,
         version
     )
-    .execute(executor)
+    .execute(&mut *transaction)
     .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    events::append(&mut transaction, event).await?;
+    transaction.commit().await?;
+    Ok(true)
 }

@@ -1,11 +1,16 @@
 //! The store, on a file of its own for each test.
 
+mod agents;
+mod audit;
+mod events;
+mod sessions;
+
 use std::collections::BTreeMap;
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{OwnerFilter, PageKey};
+use crate::{principal::Owner, store::PageKey};
 
 async fn store() -> (SqliteStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -29,6 +34,10 @@ fn session(user: &str, time: i64) -> SessionRecord {
         version: 1,
         create_time: time,
         update_time: time,
+        expire_time: None,
+        delete_time: None,
+        cleanup_time: None,
+        cleanup_tries: 0,
     }
 }
 
@@ -49,7 +58,10 @@ fn sandbox(session: &SessionRecord, alias: Option<&str>, time: i64) -> SandboxRe
         version: 1,
         provider_sandbox_id: String::new(),
         instance_id: String::new(),
+        org_id: "org".into(),
+        credential_id: None,
         provider_state: vec![0, 255],
+        state_key_id: "k".into(),
         workspace_path: String::new(),
         home_path: String::new(),
         create_time: time,
@@ -60,10 +72,11 @@ fn sandbox(session: &SessionRecord, alias: Option<&str>, time: i64) -> SandboxRe
 
 fn sessions_of(user: &str) -> SessionFilter {
     SessionFilter {
-        owner: OwnerFilter {
+        owner: Owner {
             org_id: "org".into(),
             user_id: user.into(),
         },
+        now: 0,
         agent_id: String::new(),
         harness_id: String::new(),
         labels: BTreeMap::new(),
@@ -74,7 +87,7 @@ fn sessions_of(user: &str) -> SessionFilter {
 
 fn sandboxes_of(user: &str) -> SandboxFilter {
     SandboxFilter {
-        owner: OwnerFilter {
+        owner: Owner {
             org_id: "org".into(),
             user_id: user.into(),
         },
@@ -98,8 +111,8 @@ async fn what_was_written_is_there_after_a_restart() {
         InsertOutcome::Inserted
     );
     assert_eq!(
-        store.insert_sandbox(&row).await.unwrap(),
-        InsertOutcome::Inserted
+        store.insert_sandbox(&row, None, None).await.unwrap(),
+        SandboxInsert::Done(InsertOutcome::Inserted)
     );
     drop(store);
     let store = SqliteStore::open(&folder.path().join("new/sandgate.db"))
@@ -147,30 +160,30 @@ async fn ids_requests_and_aliases_are_taken_once() {
 
     let mut first = sandbox(&one, Some("a"), 1);
     first.request_id = Some(Uuid::new_v4());
-    store.insert_sandbox(&first).await.unwrap();
+    store.insert_sandbox(&first, None, None).await.unwrap();
     let mut second = sandbox(&one, Some("a"), 2);
     assert_eq!(
-        store.insert_sandbox(&second).await.unwrap(),
-        InsertOutcome::SameAlias(first.clone())
+        store.insert_sandbox(&second, None, None).await.unwrap(),
+        SandboxInsert::Done(InsertOutcome::SameAlias(first.clone()))
     );
     second.request_id = first.request_id;
     assert_eq!(
-        store.insert_sandbox(&second).await.unwrap(),
-        InsertOutcome::SameRequest(first.clone())
+        store.insert_sandbox(&second, None, None).await.unwrap(),
+        SandboxInsert::Done(InsertOutcome::SameRequest(first.clone()))
     );
     let gone = Changes {
         delete_time: Some(9),
         ..first.unchanged()
     };
     store
-        .change_sandbox(first.sandbox_id, 1, &gone)
+        .change_sandbox(first.sandbox_id, 1, &gone, None)
         .await
         .unwrap()
         .unwrap();
     second.request_id = None;
     assert_eq!(
-        store.insert_sandbox(&second).await.unwrap(),
-        InsertOutcome::Inserted
+        store.insert_sandbox(&second, None, None).await.unwrap(),
+        SandboxInsert::Done(InsertOutcome::Inserted)
     );
 }
 
@@ -180,14 +193,14 @@ async fn of_two_changes_one_wins() {
     let one = session("u", 1);
     store.insert_session(&one).await.unwrap();
     let row = sandbox(&one, None, 1);
-    store.insert_sandbox(&row).await.unwrap();
+    store.insert_sandbox(&row, None, None).await.unwrap();
     let changes = Changes {
         state: 2,
         instance_id: "i".into(),
         ..row.unchanged()
     };
     let changed = store
-        .change_sandbox(row.sandbox_id, 1, &changes)
+        .change_sandbox(row.sandbox_id, 1, &changes, None)
         .await
         .unwrap()
         .unwrap();
@@ -197,13 +210,13 @@ async fn of_two_changes_one_wins() {
     );
     assert_eq!(
         store
-            .change_sandbox(row.sandbox_id, 1, &changes)
+            .change_sandbox(row.sandbox_id, 1, &changes, None)
             .await
             .unwrap(),
         None
     );
-    assert!(!store.forget_sandbox(row.sandbox_id, 1).await.unwrap());
-    assert!(store.forget_sandbox(row.sandbox_id, 2).await.unwrap());
+    assert!(!store.forget_sandbox(row.sandbox_id, 1, None).await.unwrap());
+    assert!(store.forget_sandbox(row.sandbox_id, 2, None).await.unwrap());
     assert_eq!(store.sandbox(row.sandbox_id).await.unwrap(), None);
 }
 
@@ -220,8 +233,8 @@ async fn lists_are_paged_newest_first_and_filtered() {
     all.sort_by_key(|row| std::cmp::Reverse((row.create_time, row.session_id)));
     assert_eq!(store.list_sessions(&sessions_of("u")).await.unwrap(), all);
     let after = Some(PageKey {
-        create_time: all[1].create_time,
-        id: all[1].session_id,
+        time: all[1].create_time,
+        id: all[1].session_id.to_string(),
     });
     let page = SessionFilter {
         after,
@@ -242,8 +255,18 @@ async fn lists_are_paged_newest_first_and_filtered() {
         4
     );
     assert_eq!(store.list_sessions(&labelled("b")).await.unwrap().len(), 0);
-    assert!(store.delete_session(all[0].session_id, 9).await.unwrap());
-    assert!(!store.delete_session(all[0].session_id, 9).await.unwrap());
+    assert!(
+        store
+            .delete_session(all[0].session_id, 9, 9, None)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .delete_session(all[0].session_id, 9, 9, None)
+            .await
+            .unwrap()
+    );
     assert_eq!(store.session(all[0].session_id).await.unwrap(), None);
     assert_eq!(
         store.list_sessions(&sessions_of("u")).await.unwrap(),
@@ -257,15 +280,15 @@ async fn tombstones_are_listed_only_if_asked_for() {
     let one = session("u", 1);
     store.insert_session(&one).await.unwrap();
     let (living, gone) = (sandbox(&one, None, 1), sandbox(&one, None, 2));
-    store.insert_sandbox(&living).await.unwrap();
-    store.insert_sandbox(&gone).await.unwrap();
+    store.insert_sandbox(&living, None, None).await.unwrap();
+    store.insert_sandbox(&gone, None, None).await.unwrap();
     let deleted = Changes {
         state: 9,
         delete_time: Some(3),
         ..gone.unchanged()
     };
     let gone = store
-        .change_sandbox(gone.sandbox_id, 1, &deleted)
+        .change_sandbox(gone.sandbox_id, 1, &deleted, None)
         .await
         .unwrap()
         .unwrap();
@@ -310,12 +333,15 @@ async fn concurrent_writers_wait_for_each_other() {
             if turn % 2 == 0 { &first } else { &second },
             sandbox(&one, Some("a"), turn),
         );
-        async move { store.insert_sandbox(&row).await.unwrap() }
+        async move { store.insert_sandbox(&row, None, None).await.unwrap() }
     });
     let outcomes = futures::future::join_all(writes).await;
     let inserted = outcomes
         .iter()
-        .filter(|outcome| **outcome == InsertOutcome::Inserted)
+        .filter(|outcome| **outcome == SandboxInsert::Done(InsertOutcome::Inserted))
         .count();
     assert_eq!(inserted, 1);
 }
+
+mod keys;
+mod values;

@@ -57,8 +57,8 @@ impl Stand {
         let mut provider = Running::start(&mut command, hint)?;
         let address = provider.ready().await?;
         let (gateway, address) =
-            gateway::start(file, folder.path(), (plan.id, address), &key).await?;
-        let way = Way::new("gateway", address, connections, &key)?;
+            gateway::start(file, folder.path(), (plan.id, address), Some(&key)).await?;
+        let way = Way::new("gateway", address, connections, Some(&key))?;
         let client = Client::open(way, plan.id).await?;
         Ok(Self {
             client,

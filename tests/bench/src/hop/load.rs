@@ -1,6 +1,9 @@
 //! The client: the same calls over every way, each giving one figure.
 
-use std::time::{Duration, Instant};
+use std::{
+    iter::repeat_n,
+    time::{Duration, Instant},
+};
 
 use sandgate_proto::v1::{
     ExecRequest, GetExecutionRequest, exec_response::Event,
@@ -64,17 +67,9 @@ impl Road {
 
     /// Median time of `calls` unary calls, one after the other, in microseconds.
     pub(crate) async fn latency(&self, calls: usize) -> Result<Taken> {
-        let mut client = ExecutionServiceClient::new(self.way.channel(0));
-        let mut times = Vec::with_capacity(calls);
-        for _ in 0..calls {
-            let begun = Instant::now();
-            self.get_execution(&mut client).await?;
-            times.push(begun.elapsed());
-        }
-        times.sort_unstable();
-        let value = times[times.len() / 2].as_secs_f64() * 1e6;
+        let times = times(&self.way, repeat_n(&self.ids, calls)).await?;
         Ok(Taken {
-            value,
+            value: median(times),
             units: calls as f64,
         })
     }
@@ -90,7 +85,7 @@ impl Road {
             tasks.spawn(async move {
                 let mut calls = 0u32;
                 while Instant::now() < end {
-                    road.get_execution(&mut client).await?;
+                    get_execution(&road.way, &mut client, &road.ids).await?;
                     calls += 1;
                 }
                 Ok::<_, Error>(calls)
@@ -147,20 +142,45 @@ impl Road {
             units,
         })
     }
+}
 
-    async fn get_execution(&self, client: &mut ExecutionServiceClient<Channel>) -> Result<()> {
-        let asked = self.way.request(GetExecutionRequest {
-            session_id: self.ids.session_id.clone(),
-            sandbox_id: self.ids.sandbox_id.clone(),
-            execution_id: "bench".to_owned(),
-        });
-        let answer = client
-            .get_execution(asked)
-            .await
-            .map_err(|status| self.way.failed(status))?;
-        match answer.into_inner().execution {
-            Some(execution) if execution.execution_id == "bench" => Ok(()),
-            _ => Err(self.way.wrong("not the execution that was asked for")),
-        }
+/// How long a unary call about each of these sandboxes took, one after the other.
+pub(crate) async fn times<'a>(
+    way: &Way,
+    sandboxes: impl Iterator<Item = &'a Ids>,
+) -> Result<Vec<Duration>> {
+    let mut client = ExecutionServiceClient::new(way.channel(0));
+    let mut times = Vec::with_capacity(sandboxes.size_hint().0);
+    for ids in sandboxes {
+        let begun = Instant::now();
+        get_execution(way, &mut client, ids).await?;
+        times.push(begun.elapsed());
+    }
+    Ok(times)
+}
+
+/// The middle of them, in microseconds; there has to be one.
+pub(crate) fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e6
+}
+
+async fn get_execution(
+    way: &Way,
+    client: &mut ExecutionServiceClient<Channel>,
+    ids: &Ids,
+) -> Result<()> {
+    let asked = way.request(GetExecutionRequest {
+        session_id: ids.session_id.clone(),
+        sandbox_id: ids.sandbox_id.clone(),
+        execution_id: "bench".to_owned(),
+    });
+    let answer = client
+        .get_execution(asked)
+        .await
+        .map_err(|status| way.failed(status))?;
+    match answer.into_inner().execution {
+        Some(execution) if execution.execution_id == "bench" => Ok(()),
+        _ => Err(way.wrong("not the execution that was asked for")),
     }
 }

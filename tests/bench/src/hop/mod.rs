@@ -1,12 +1,12 @@
 //! What a call costs on its way through the gateway, beside nginx and beside no hop at all.
 
 mod cpu;
-mod load;
+pub(crate) mod load;
 mod nginx;
 pub(crate) mod provider;
 mod rounds;
 mod samples;
-mod setup;
+pub(crate) mod setup;
 mod table;
 
 pub(crate) use rounds::run;

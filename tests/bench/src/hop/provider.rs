@@ -1,7 +1,10 @@
 //! The provider that everything is measured over: it does no work, so that the way to it is what
 //! counts. Served as a provider of the project is.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -13,14 +16,28 @@ use sandgate_proto::v1::{
     sandbox_service_server::{SandboxService, SandboxServiceServer},
 };
 use sandgate_service::{Drain, Server, TlsFiles, process};
+use tokio::process::Command;
 use tonic::{Request, Response, Status, codegen::BoxStream, service::Routes};
 
-use crate::error::{Error, Result, machine};
+use crate::{
+    child::Running,
+    error::{Error, Result, machine},
+};
 
 /// Its id in the gateway's configuration.
 pub(crate) const ID: &str = "bench";
 /// Bytes of one piece of output.
 pub(crate) const CHUNK: usize = 64 * 1024;
+
+/// Starts it as a process of its own.
+pub(crate) async fn start() -> Result<(Running, SocketAddr)> {
+    let own = std::env::current_exe().map_err(machine("cannot tell where this program is"))?;
+    let mut command = Command::new(own);
+    let command = command.arg("provider");
+    let mut provider = Running::start(command, "run the program where it was built")?;
+    let address = provider.ready().await?;
+    Ok((provider, address))
+}
 
 /// Serves until a signal; says where on stdout.
 pub(crate) async fn run() -> Result<()> {

@@ -7,7 +7,7 @@ use sandgate_proto::v1::{
     sandbox_service_client::SandboxServiceClient, session_service_client::SessionServiceClient,
 };
 use tempfile::TempDir;
-use tokio::{process::Command, time::timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
@@ -41,22 +41,20 @@ impl Setup {
         let folder =
             TempDir::with_prefix("sandgate-bench-").map_err(machine("cannot make a folder"))?;
         let key = Uuid::new_v4().to_string();
-        let own = std::env::current_exe().map_err(machine("cannot tell where this program is"))?;
 
-        let mut command = Command::new(own);
-        let mut provider = Running::start(
-            command.arg("provider"),
-            "run the program where it was built",
-        )?;
-        let provider_address = provider.ready().await?;
+        let (provider, provider_address) = provider::start().await?;
         let (nginx, nginx_address) = nginx::start(args, folder.path(), provider_address).await?;
-        let (gateway, gateway_address) =
-            gateway::start(&file, folder.path(), (provider::ID, provider_address), &key).await?;
+        let (gateway, gateway_address) = gateway::start(
+            &file,
+            folder.path(),
+            (provider::ID, provider_address),
+            Some(&key),
+        )
+        .await?;
 
-        let made = timeout(CREATE, sandbox(gateway_address, &key)).await;
-        let ids = made.map_err(|_| Error::Late("making the sandbox"))??;
+        let ids = sandbox(gateway_address, Some(&key)).await?;
         let road = |name, address| {
-            let way = Way::new(name, address, args.connections, &key)?;
+            let way = Way::new(name, address, args.connections, Some(&key))?;
             Ok::<_, Error>(Road::new(way, &ids))
         };
         let roads = [
@@ -81,8 +79,13 @@ impl Setup {
 }
 
 /// A sandbox of a session, made through the gateway, so that it looks both up on every call.
-async fn sandbox(gateway: SocketAddr, key: &str) -> Result<Ids> {
+pub(crate) async fn sandbox(gateway: SocketAddr, key: Option<&str>) -> Result<Ids> {
     let way = Way::new("gateway", gateway, 1, key)?;
+    let made = timeout(CREATE, make(&way)).await;
+    made.map_err(|_| Error::Late("making the sandbox"))?
+}
+
+async fn make(way: &Way) -> Result<Ids> {
     let failed = |status| way.failed(status);
     let asked = CreateSessionRequest {
         capabilities: vec![CapabilityRef {

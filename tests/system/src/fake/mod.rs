@@ -59,6 +59,14 @@ pub struct Call {
     pub spec: Option<Spec>,
 }
 
+impl Call {
+    /// The key that it came with.
+    pub fn key(&self) -> Option<&str> {
+        let (_, key) = self.context.credential.as_ref()?;
+        Some(key.expose_secret())
+    }
+}
+
 /// The provider. Clones are the same one.
 #[derive(Clone)]
 pub struct Fake(Arc<Inner>);
@@ -68,6 +76,10 @@ struct Inner {
     calls: Mutex<Vec<Call>>,
     pending: Mutex<HashMap<Op, usize>>,
     sandboxes: Mutex<BTreeMap<String, Instance>>,
+    /// How the state of each new sandbox begins; it grows by a letter with every change.
+    state: Mutex<Vec<u8>>,
+    /// Keys that are not taken.
+    refused: Mutex<Vec<String>>,
     runners: Mutex<HashMap<String, Arc<Runner>>>,
     counters: Arc<Counters>,
     /// What runs in sandboxes outlives the provider's own tasks.
@@ -83,6 +95,8 @@ impl Default for Fake {
             calls: Mutex::default(),
             pending: Mutex::default(),
             sandboxes: Mutex::default(),
+            state: Mutex::default(),
+            refused: Mutex::default(),
             counters: Arc::default(),
         }))
     }
@@ -102,6 +116,17 @@ impl Fake {
     /// Lets these calls work again.
     pub fn mend(&self, op: Op) {
         self.set(op, Act::Work(Duration::ZERO));
+    }
+
+    /// The state of sandboxes made from now on begins like this.
+    pub fn state(&self, text: &str) {
+        text.as_bytes()
+            .clone_into(&mut self.0.state.lock().unwrap());
+    }
+
+    /// Takes this key no more.
+    pub fn refuse(&self, key: &str) {
+        self.0.refused.lock().unwrap().push(key.to_owned());
     }
 
     /// The calls of one kind so far.
@@ -168,6 +193,12 @@ impl Fake {
 
     async fn act(&self, op: Op, context: Option<&CallContext>) -> Result<(), ProviderError> {
         self.record(op, context, None, None);
+        let credential = context.and_then(|context| context.credential.as_ref());
+        let refused = |key: &str| self.0.refused.lock().unwrap().iter().any(|one| one == key);
+        if credential.is_some_and(|(_, key)| refused(key.expose_secret())) {
+            let kind = Kind::CredentialRejected;
+            return Err(ProviderError::new(kind, "the key is not taken any more"));
+        }
         self.obey(op).await
     }
 
@@ -224,8 +255,8 @@ impl Fake {
             .ok_or_else(|| ProviderError::new(Kind::SandboxGone, "there is no such sandbox"))?;
         if let Some(state) = state {
             instance.state = state;
-            let version = String::from_utf8_lossy(&instance.state_data).len();
-            instance.state_data = vec![b's'; version + 1].into();
+            let next = [&instance.state_data[..], b"s"].concat();
+            instance.state_data = next.into();
         }
         Ok(instance.clone())
     }

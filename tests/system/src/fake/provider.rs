@@ -58,7 +58,7 @@ impl Provider for Fake {
             home_path: "/root".to_owned(),
             create_time: Some(SystemTime::now()),
             start_time: Some(SystemTime::now()),
-            state_data: vec![b's'].into(),
+            state_data: [&self.0.state.lock().unwrap()[..], b"s"].concat().into(),
         };
         let mut sandboxes = self.0.sandboxes.lock().unwrap();
         let there = sandboxes.entry(context.sandbox_id.clone());

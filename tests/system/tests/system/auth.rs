@@ -1,6 +1,6 @@
 //! Who may call the gateway.
 
-use sandgate_gateway::{Access, Config, StartError};
+use sandgate_gateway::{Access, Config, KeyArgs, StartError};
 use sandgate_proto::{
     Reason,
     v1::{ExecRequest, GetSessionRequest},
@@ -110,6 +110,17 @@ async fn off_loopback_it_does_not_start_without_a_key() {
         admin_key: None,
         tls: TlsFiles::default(),
         workers: 1,
+        data_dir: data.path().to_owned(),
+        identity: Default::default(),
+        keys: KeyArgs {
+            encryption_keys: Some(format!("k:{}", "A".repeat(43) + "=").into()),
+            ..Default::default()
+        },
+        limits: Default::default(),
+        audit: Default::default(),
+        features: Default::default(),
+        connections: Default::default(),
+        pace: Default::default(),
     };
     let refused = sandgate_gateway::start(config.clone())
         .await

@@ -2,10 +2,13 @@
 
 use sandgate_proto::{
     Reason,
-    v1::{self, CreateSandboxRequest, CreateSessionRequest, ExecRequest, SandboxSpec},
+    v1::{
+        self, CreateSandboxRequest, CreateSessionRequest, ExecRequest, SandboxSpec,
+        admin_service_client::AdminServiceClient,
+    },
 };
 use sandgate_system::{Client, Op, World, assert_reason, fact, framed, uuid};
-use tonic::Status;
+use tonic::{Request, Status};
 
 async fn exec(client: &Client, request: ExecRequest) -> Status {
     client.sandboxes().exec(request).await.unwrap_err()
@@ -232,10 +235,18 @@ async fn a_page_token_of_elsewhere_is_refused() {
 async fn acting_for_others_is_refused() {
     let world = World::start().await;
     let client = world.client().await;
-    let request = CreateSessionRequest {
+    let issued = AdminServiceClient::new(client.channel.clone())
+        .issue_api_key(v1::IssueApiKeyRequest::default())
+        .await
+        .unwrap();
+    let mut request = Request::new(CreateSessionRequest {
         user_id: "somebody".to_owned(),
         ..Default::default()
-    };
+    });
+    let key = format!("Bearer {}", issued.into_inner().secret);
+    request
+        .metadata_mut()
+        .insert("authorization", key.parse().unwrap());
     let refused = client.sessions().create_session(request).await.unwrap_err();
     assert_reason(&refused, Reason::ScopeRequired, "act_as");
     let request = CreateSessionRequest {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use prost::Message as _;
 use sandgate_proto::{
-    CONTEXT_METADATA, STATE_METADATA, provider::v1::ProviderContext, v1::ExecRequest,
+    CONTEXT_METADATA, STATE_METADATA,
+    provider::v1::ProviderContext,
+    v1::{ExecRequest, IssueApiKeyRequest, admin_service_client::AdminServiceClient},
 };
 use sandgate_service::timeout_of;
 use sandgate_system::{Plan, Seen, World, framed};
@@ -29,6 +31,15 @@ async fn exec_with(
         .call(EXEC, headers, framed(&request))
         .await;
     (world.tap().seen("Exec").remove(0), reply, sandbox_id)
+}
+
+/// A key of the world's own caller.
+async fn key(world: &World) -> String {
+    let issued = AdminServiceClient::new(world.client().await.channel)
+        .issue_api_key(IssueApiKeyRequest::default())
+        .await
+        .unwrap();
+    issued.into_inner().secret
 }
 
 fn context(seen: &Seen) -> ProviderContext {
@@ -66,12 +77,13 @@ async fn only_what_is_on_the_list_goes_to_the_provider() {
         ..Plan::default()
     })
     .await;
+    let own = format!("Bearer {}", key(&world).await);
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let headers = [
         ("traceparent", traceparent),
         ("tracestate", "a=b"),
         ("x-request-id", "r1"),
-        ("authorization", "Bearer the caller's own"),
+        ("authorization", &own),
         ("cookie", "a=b"),
         ("x-forwarded-for", "10.0.0.1"),
         ("grpc-encoding", "identity"),

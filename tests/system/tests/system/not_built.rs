@@ -31,9 +31,10 @@ async fn unbuilt(
             },
             ..Default::default()
         };
-        // What deletes is asked about something else, so that the rest still finds its sandbox.
+        // What deletes is asked about something else, so that the rest still finds its sandbox;
+        // and a watch, which would not end.
         let ids = match method.name {
-            "DeleteSession" => ExecRequest {
+            "DeleteSession" | "WatchSession" => ExecRequest {
                 session_id: uuid(),
                 ..ids
             },

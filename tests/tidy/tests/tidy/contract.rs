@@ -100,6 +100,24 @@ fn every_rpc_has_a_policy_with_a_known_scope() {
 }
 
 #[test]
+fn every_scope_lets_somebody_do_something() {
+    let mut scopes = scopes();
+    let unused: Vec<_> = scopes
+        .iter()
+        .filter(|scope| methods::ALL.iter().all(|method| method.scope != **scope))
+        .cloned()
+        .collect();
+    assert_none(
+        "no rpc wants these scopes; take them out of options.proto:",
+        &unused,
+    );
+    let all = scopes.len();
+    scopes.sort();
+    scopes.dedup();
+    assert_eq!(scopes.len(), all, "options.proto lists a scope twice");
+}
+
+#[test]
 fn requests_that_start_a_process_agree() {
     let pool = pool();
     let wanted = shapes(&message(&pool, STARTS[0].0));

@@ -13,6 +13,7 @@ mod knowledge;
 mod manifests;
 mod paths;
 mod rooms;
+mod security;
 mod shape;
 mod source;
 mod words;

@@ -11,7 +11,19 @@ const FLOORS: &[(&[&str], bool)] = &[
     (&["lib", "main", "server"], true),
     (&["edge"], false),
     (&["relay", "rpc", "lease", "ops"], false),
-    (&["session", "sandbox"], true),
+    (
+        &[
+            "session",
+            "sandbox",
+            "agent",
+            "credential",
+            "identity",
+            "audit",
+            "watch",
+            "replay",
+        ],
+        true,
+    ),
     (&["store", "vault", "fleet"], false),
 ];
 

@@ -1,0 +1,211 @@
+//! The end of a session: it is gone at once, and what it owned is taken down after it.
+//!
+//! Who deletes a session has its clean-up claimed by the same statement. What a claim could not
+//! finish is given back, to be tried again later, by any gateway on the store.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, stream};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::Sessions;
+use crate::{
+    clock,
+    config::Pace,
+    principal::Principal,
+    problem::{self, Result},
+    sandbox::Sandboxes,
+    store::{SessionRecord, Store},
+};
+
+/// Sandboxes of one session that are deleted at the same time.
+const DELETES: usize = 8;
+/// How long one claim works; longer than a provider may take to delete a sandbox.
+const WORK: Duration = Duration::from_secs(150);
+/// How long a claim holds: nobody else works on the same, unless the claimer is dead.
+const CLAIM: Duration = Duration::from_secs(180);
+/// Longest time between two tries.
+const LONGEST_REST: Duration = Duration::from_secs(600);
+
+/// What else belongs to a session and ends with it.
+#[async_trait]
+pub(crate) trait Owned: Send + Sync + 'static {
+    /// Forgets all that is the session's. Called again until it has worked.
+    async fn forget_session(&self, session: &SessionRecord) -> Result<()>;
+}
+
+/// Ends sessions. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Removals {
+    store: Arc<dyn Store>,
+    sessions: Arc<Sessions>,
+    sandboxes: Sandboxes,
+    owned: Arc<[Arc<dyn Owned>]>,
+    tasks: TaskTracker,
+    runtime: Handle,
+    pace: Pace,
+}
+
+/// Sandboxes that are not gone yet.
+type Pending = watch::Sender<Vec<Uuid>>;
+
+impl Removals {
+    /// The work runs where this is called: on no worker, which ends with its connections.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        sessions: Arc<Sessions>,
+        sandboxes: Sandboxes,
+        owned: Vec<Arc<dyn Owned>>,
+        tasks: TaskTracker,
+        pace: Pace,
+    ) -> Self {
+        Self {
+            store,
+            sessions,
+            sandboxes,
+            owned: owned.into(),
+            tasks,
+            runtime: Handle::current(),
+            pace,
+        }
+    }
+
+    /// Deletes a session of the caller's own; the sandboxes that could not be deleted in time.
+    pub(crate) async fn delete(
+        &self,
+        principal: &Principal,
+        session_id: Uuid,
+    ) -> Result<Vec<Uuid>> {
+        let session = self.sessions.get(principal, session_id).await?;
+        let now = clock::now();
+        let claimed = now + millis(CLAIM);
+        let event = crate::watch::session_deleted(session_id);
+        let deleted = self
+            .store
+            .delete_session(session_id, now, claimed, Some(&event));
+        if !deleted.await? {
+            return Err(problem::session_not_found(session_id));
+        }
+        self.sandboxes.forget_session(session_id);
+        let (pending, seen) = watch::channel(Vec::new());
+        let work = self.clone().work(session, claimed, pending);
+        let work = self.tasks.spawn_on(work, &self.runtime);
+        // Dropping the handle does not end the work.
+        let _ = timeout(self.pace.delete_wait, work).await;
+        let left = seen.borrow().clone();
+        Ok(left)
+    }
+
+    /// Marks the sessions deleted whose time has come.
+    pub(crate) async fn expire(&self, now: i64, limit: u32) -> Result<()> {
+        for session_id in self.store.expire_sessions(now, limit).await? {
+            tracing::info!(%session_id, "session has expired");
+            self.sandboxes.forget_session(session_id);
+            self.store
+                .append_event(&crate::watch::session_deleted(session_id))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Sessions of which something may be left, and nobody works on it.
+    pub(crate) async fn due(&self, now: i64, limit: u32) -> Result<Vec<SessionRecord>> {
+        let due = self.store.sessions_to_clean(now, limit).await;
+        due.map_err(Into::into)
+    }
+
+    /// Takes down what is left of a session, unless another gateway was faster to claim that.
+    pub(crate) async fn clean(self, session: SessionRecord, now: i64) -> Result<()> {
+        let Some(seen) = session.cleanup_time else {
+            return Ok(());
+        };
+        let claimed = now + millis(CLAIM);
+        let won = self.store.claim_cleanup(session.session_id, seen, claimed);
+        if won.await? {
+            self.work(session, claimed, watch::Sender::default()).await;
+        }
+        Ok(())
+    }
+
+    async fn work(self, session: SessionRecord, claimed: i64, pending: Pending) {
+        let session_id = session.session_id;
+        match self.finish(&session, claimed, &pending).await {
+            Ok(true) => tracing::debug!(%session_id, "nothing is left of the session"),
+            Ok(false) => {
+                tracing::warn!(%session_id, tries = session.cleanup_tries, "some of a deleted session is not gone yet")
+            }
+            Err(problem) => {
+                tracing::warn!(%session_id, %problem, "cannot clean up after a session")
+            }
+        }
+    }
+
+    /// Tries once; whether all is gone.
+    async fn finish(
+        &self,
+        session: &SessionRecord,
+        claimed: i64,
+        pending: &Pending,
+    ) -> Result<bool> {
+        let done = timeout(WORK, self.take_down(session, pending)).await;
+        let id = session.session_id;
+        if matches!(done, Ok(Ok(true))) && self.store.end_cleanup(id, claimed).await? {
+            return Ok(true);
+        }
+        let next = clock::now() + millis(rest(self.pace.first_retry, session.cleanup_tries));
+        self.store.postpone_cleanup(id, claimed, next).await?;
+        if let Ok(Err(problem)) = done {
+            return Err(problem);
+        }
+        Ok(false)
+    }
+
+    /// Deletes the sandboxes, then all else; whether that was all of it.
+    async fn take_down(&self, session: &SessionRecord, pending: &Pending) -> Result<bool> {
+        let rows = self.sandboxes.of_session(session).await?;
+        pending.send_replace(rows.iter().map(|row| row.sandbox_id).collect());
+        stream::iter(rows)
+            .for_each_concurrent(DELETES, |row| async move {
+                let sandbox_id = row.sandbox_id;
+                match self.sandboxes.delete(session, row).await {
+                    Ok(_) => pending.send_modify(|left| left.retain(|id| *id != sandbox_id)),
+                    Err(problem) => {
+                        tracing::warn!(%sandbox_id, %problem, "sandbox of a deleted session is not gone yet");
+                    }
+                }
+            })
+            .await;
+        if !pending.borrow().is_empty() {
+            // Secrets may be what the providers are asked with: they go last.
+            return Ok(false);
+        }
+        for owned in self.owned.iter() {
+            owned.forget_session(session).await?;
+        }
+        Ok(true)
+    }
+}
+
+/// How long to wait before the next try.
+fn rest(first: Duration, tries: i64) -> Duration {
+    let doublings = u32::try_from(tries).unwrap_or_default().min(16);
+    first.saturating_mul(1 << doublings).min(LONGEST_REST)
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_between_tries_grows_up_to_ten_minutes() {
+        let rests = [0, 1, 2, 6, 7, 1_000_000].map(|tries| rest(Duration::from_secs(5), tries));
+        assert_eq!(rests.map(|rest| rest.as_secs()), [5, 10, 20, 320, 600, 600]);
+    }
+}
