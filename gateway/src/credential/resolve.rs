@@ -52,11 +52,6 @@ impl Credentials {
         Self { safe, github_hosts }
     }
 
-    /// Whether a key can be of use to a provider.
-    pub(crate) fn takes_key(&self, provider: &str) -> bool {
-        sources::takes_key(provider)
-    }
-
     /// The key of a session's user for a provider; none where the provider goes on without.
     pub(crate) async fn for_provider(
         &self,

@@ -12,17 +12,22 @@ use super::{page::Page, principal};
 use crate::{
     clock,
     credential::{Candidate, Connection, Connections},
+    sandbox::Sandboxes,
     store::PageKey,
 };
 
 /// ConnectionService over the connections of users.
 pub(crate) struct ConnectionRpc {
     connections: Arc<Connections>,
+    sandboxes: Sandboxes,
 }
 
 impl ConnectionRpc {
-    pub(crate) fn new(connections: Arc<Connections>) -> Self {
-        Self { connections }
+    pub(crate) fn new(connections: Arc<Connections>, sandboxes: Sandboxes) -> Self {
+        Self {
+            connections,
+            sandboxes,
+        }
     }
 }
 
@@ -43,6 +48,7 @@ impl ConnectionService for ConnectionRpc {
             .connections
             .set(&principal, &asked.org_id, &asked.user_id, candidate)
             .await?;
+        self.sandboxes.key_was_set();
         Ok(Response::new(v1::SetConnectionResponse {
             connection: Some(on_the_wire(connection)),
         }))

@@ -79,7 +79,7 @@ impl Sandboxes {
         })
     }
 
-    async fn credential(
+    pub(super) async fn credential(
         &self,
         session: &SessionRecord,
         sandbox: &SandboxRecord,

@@ -147,6 +147,11 @@ impl Sandboxes {
         self.routes.forget_session(session_id);
     }
 
+    /// A user has a key that calls which went without may need from now on.
+    pub(crate) fn key_was_set(&self) {
+        self.routes.forget_all();
+    }
+
     /// Applies changes to a row that nobody changed since; none where somebody did.
     async fn change(
         &self,

@@ -129,16 +129,19 @@ impl Sandboxes {
         let sandbox = self.ready(&session, sandbox, wanted, needs).await?;
         let spec = SandboxSpec::decode(sandbox.spec.as_slice())
             .map_err(|error| problem::internal("sandbox row", &error))?;
+        let key = self.credential(&session, &sandbox, Key::Current).await?;
+        // A key is resolved afresh for each call, so that a route with one is not kept.
+        let kept = key.is_none();
         let target = Arc::new(Target {
-            context: self.context(&session, &sandbox, Key::Current).await?,
+            context: self
+                .context_with(&session, &sandbox, Key::Current, key)
+                .await?,
             session,
             sandbox_id: sandbox.sandbox_id,
             provider: sandbox.provider.clone(),
             instance_id: sandbox.instance_id.clone(),
             spec_secrets: spec.secret_env.into_iter().collect(),
         });
-        // A key is resolved afresh for each call, so that a route with one is not kept.
-        let kept = !self.credentials.takes_key(&sandbox.provider);
         if kept && state(&sandbox) == SandboxState::Running {
             let target = target.clone();
             self.routes.insert(sandbox.sandbox_id, target, forgotten);

@@ -63,6 +63,13 @@ impl Routes {
         known.targets.remove(&sandbox_id);
     }
 
+    /// Forgets all, since what they were found by has changed.
+    pub(super) fn forget_all(&self) {
+        let mut known = self.write();
+        known.forgotten += 1;
+        known.targets.clear();
+    }
+
     /// Forgets the sandboxes of a session that this process changed.
     pub(super) fn forget_session(&self, session_id: Uuid) {
         let mut known = self.write();

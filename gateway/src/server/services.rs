@@ -30,8 +30,10 @@ pub(super) fn with_own(routes: Routes, rooms: &Rooms) -> Routes {
     let admin = AdminServiceServer::new(AdminRpc::new(rooms.identity.keys(), rotation));
     let agent = AgentServiceServer::new(AgentRpc::new(rooms.owned.agents.clone()));
     let audit = AuditServiceServer::new(AuditRpc::new(rooms.log.clone()));
-    let connection =
-        ConnectionServiceServer::new(ConnectionRpc::new(rooms.owned.connections.clone()));
+    let connection = ConnectionServiceServer::new(ConnectionRpc::new(
+        rooms.owned.connections.clone(),
+        rooms.sandboxes.clone(),
+    ));
     let provider = ProviderServiceServer::new(Providers::new(rooms.ground.fleet.clone()));
     let sandbox = SandboxRpc::new(rooms.sandboxes.clone(), rooms.ground.fleet.clone());
     let sandbox = SandboxServiceServer::new(sandbox);

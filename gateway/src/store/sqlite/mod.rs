@@ -51,6 +51,11 @@ impl SqliteStore {
         if let Some(folder) = path.parent() {
             tokio::fs::create_dir_all(folder).await?;
         }
+        // Made by us first: SQLite would let everybody on the machine read it, and gives its other
+        // files the mode of this one.
+        let mut file = tokio::fs::OpenOptions::new();
+        file.create(true).append(true).mode(0o600);
+        file.open(path).await?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -345,3 +345,21 @@ async fn concurrent_writers_wait_for_each_other() {
 
 mod keys;
 mod values;
+
+#[tokio::test]
+async fn only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sandgate.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.gateway_id().await.unwrap();
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let modes: Vec<_> = files
+        .map(|file| file.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+        .collect();
+    assert!(
+        modes.len() > 1 && modes.iter().all(|mode| *mode == 0o600),
+        "{modes:?}"
+    );
+}

@@ -189,11 +189,11 @@ async fn streams_of_a_revoked_key_end_everywhere_and_the_work_runs_on() {
     let revoked = Instant::now();
     let near = near.await.unwrap();
     for ended in [&near.0, &near.1, &near.2] {
-        assert_ended(ended, revoked, Duration::from_millis(100));
+        assert_ended(ended, revoked, Duration::from_millis(500));
     }
     let far = far.await.unwrap();
     for ended in [&far.0, &far.1] {
-        assert_ended(ended, revoked, Duration::from_millis(1500));
+        assert_ended(ended, revoked, Duration::from_millis(3000));
     }
 
     assert_eq!(place.state(&staying, "e").await, ExecutionState::Running);
@@ -260,7 +260,7 @@ async fn streams_end_when_their_key_expires() {
             ended.0 - begun >= life - Duration::from_millis(1),
             "too soon"
         );
-        assert_ended(ended, begun + life, Duration::from_millis(1000));
+        assert_ended(ended, begun + life, Duration::from_millis(3000));
     }
     assert_eq!(place.state(&staying, "e").await, ExecutionState::Running);
 }
