@@ -52,7 +52,7 @@ impl Agents {
             return answer(&record, there);
         }
         let asked = definition(&record)?;
-        session::check_title(&asked.title)?;
+        session::check_title("title", &asked.title)?;
         session::check_labels(&asked.labels)?;
         self.capabilities.check(&asked.capabilities)?;
         let outcome = self.store.insert_agent(&record).await?;

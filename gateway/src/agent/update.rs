@@ -5,7 +5,7 @@ use sandgate_proto::v1::{Agent, UpdateAgentRequest};
 
 use super::{Agents, definition, describe, etag};
 use crate::{
-    clock, ids,
+    clock,
     principal::Principal,
     problem::{self, Result},
     session::{self, Mask},
@@ -26,7 +26,6 @@ impl Agents {
     ) -> Result<Agent> {
         let org_id = principal.acting_for(&request.org_id, "")?.org_id;
         self.refuse_preset(&org_id, &request.agent_id)?;
-        ids::optional_uuid("request_id", &request.request_id)?;
         for _ in 0..TRIES {
             let found = self.store.agent(&org_id, &request.agent_id).await?;
             let agent = found.ok_or_else(|| problem::agent_not_found(&request.agent_id))?;
@@ -53,7 +52,7 @@ impl Agents {
         let mut definition = definition(agent)?;
         let mut labels = agent.labels.clone();
         if mask.takes("title", !request.title.is_empty()) {
-            session::check_title(&request.title)?;
+            session::check_title("title", &request.title)?;
             definition.title = request.title;
         }
         if mask.takes("capabilities", !request.capabilities.is_empty()) {

@@ -21,11 +21,10 @@ use crate::{
     clock, ids,
     principal::{Identity, Owner, Principal, Scopes},
     problem::{self, Result},
+    session,
     store::{InsertOutcome, KeyFilter, KeyRecord, Store},
 };
 
-/// Bytes of a title.
-const TITLE_BYTES: usize = 256;
 /// Stands in for the digest of a key that there is not.
 const NO_DIGEST: [u8; 32] = [0; 32];
 
@@ -135,12 +134,7 @@ fn new_record(
     let request_id = ids::optional_uuid("request_id", &request.request_id)?;
     request.request_id.clear();
     let fingerprint = Sha256::digest(request.encode_to_vec()).to_vec();
-    if request.title.len() > TITLE_BYTES {
-        return Err(Problem::invalid_field(
-            "title",
-            "must have at most 256 bytes",
-        ));
-    }
+    session::check_title("title", &request.title)?;
     if !request.scopes.iter().all(|scope| Scopes::exists(scope)) {
         return Err(Problem::invalid_field(
             "scopes",

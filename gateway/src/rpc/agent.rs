@@ -13,7 +13,7 @@ use crate::{
     agent::{Agents, Filter},
     clock,
     facts::Made,
-    ids, problem,
+    problem,
     store::PageKey,
 };
 
@@ -111,7 +111,6 @@ impl AgentService for AgentRpc {
     ) -> Result<Response<v1::DeleteAgentResponse>, Status> {
         let principal = principal(&request)?;
         let asked = request.into_inner();
-        ids::optional_uuid("request_id", &asked.request_id)?;
         let deleted = self
             .agents
             .delete(&principal, &asked.org_id, &asked.agent_id)

@@ -127,7 +127,6 @@ impl SessionService for SessionRpc {
         let principal = principal(&request)?;
         let asked = request.into_inner();
         let session_id = ids::session_id(&asked.session_id)?;
-        ids::optional_uuid("request_id", &asked.request_id)?;
         let pending = match self.removals.delete(&principal, session_id).await {
             Err(problem) if asked.allow_missing && problem.reason() == Reason::SessionNotFound => {
                 Vec::new()

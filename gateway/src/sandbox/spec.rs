@@ -13,8 +13,6 @@ use crate::{
     session,
 };
 
-/// Bytes of a title.
-const TITLE_BYTES: usize = 256;
 /// Shortest idle timeout that is not zero (never).
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 
@@ -35,12 +33,7 @@ pub(super) fn resolve(
     }
     fleet.provider(&spec.provider)?;
     session::check_enabled(session, &spec.provider)?;
-    if spec.title.len() > TITLE_BYTES {
-        return Err(Problem::invalid_field(
-            "spec.title",
-            "must have at most 256 bytes",
-        ));
-    }
+    session::check_title("spec.title", &spec.title)?;
     if !spec.size.is_empty() && spec.resources.is_some() {
         return Err(Problem::invalid_field(
             "spec.size",

@@ -63,7 +63,7 @@ impl Sessions {
         mut request: CreateSessionRequest,
     ) -> Result<SessionRecord> {
         let below = self.below(&draft.org_id, &request).await?;
-        check_title(&request.title)?;
+        check_title("title", &request.title)?;
         check_labels(&request.labels)?;
         self.capabilities.check(&request.capabilities)?;
         let expire_time = expiry(request.expire_time)?;

@@ -86,15 +86,12 @@ pub(crate) fn default_spec(session: &Session) -> SandboxSpec {
     session.default_sandbox.clone().unwrap_or_default()
 }
 
-/// Bounds of a title.
-pub(crate) fn check_title(title: &str) -> Result<()> {
+/// Bounds of a title, whatever has it.
+pub(crate) fn check_title(field: &'static str, title: &str) -> Result<()> {
     if title.len() <= TITLE_BYTES {
         return Ok(());
     }
-    Err(Problem::invalid_field(
-        "title",
-        "must have at most 256 bytes",
-    ))
+    Err(Problem::invalid_field(field, "must have at most 256 bytes"))
 }
 
 /// Bounds of the caller's own labels.

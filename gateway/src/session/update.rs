@@ -30,7 +30,6 @@ impl Sessions {
         request: UpdateSessionRequest,
     ) -> Result<SessionRecord> {
         let session_id = ids::session_id(&request.session_id)?;
-        ids::optional_uuid("request_id", &request.request_id)?;
         for _ in 0..TRIES {
             let session = self.get(principal, session_id).await?;
             if !request.if_match.is_empty() && request.if_match != describe::etag(&session) {
@@ -62,7 +61,7 @@ impl Sessions {
         let mut definition = describe::definition(session)?;
         let (mut labels, mut expire_time) = (session.labels.clone(), session.expire_time);
         if mask.takes("title", !request.title.is_empty()) {
-            check_title(&request.title)?;
+            check_title("title", &request.title)?;
             definition.title = request.title;
         }
         if mask.takes("capabilities", !request.capabilities.is_empty()) {
