@@ -21,9 +21,9 @@ bench: ## measure relay and executions, each beside what it replaces
 	@sh deploy/dev/setup.sh bench
 	@cargo run --release --locked -p sandgate-bench
 
-chaos: build ## kill gateway and provider again and again; choose with ARGS='--seed 7 --rounds 20 --fault runner'
+chaos: build ## kill two gateways and a provider 500 times; choose with ARGS='--kills 50 --seed 7 --provider container'
 	@sh deploy/dev/setup.sh run
-	@cargo run --quiet --locked -p sandgate-chaos -- $(ARGS)
+	@cargo run --quiet --locked -p sandgate-chaos -- --fault life --kills 500 $(ARGS)
 
 fmt: ## format the code
 	@cargo fmt --all

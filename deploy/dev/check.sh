@@ -4,6 +4,9 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 
+# The programs that can be built to die or fail at a step.
+failpoints=sandgate-gateway/failpoints,sandgate-provider-local/failpoints,sandgate-provider-container/failpoints
+
 for check in "$@"; do
     case $check in
     fmt)
@@ -13,6 +16,9 @@ for check in "$@"; do
     clippy)
         say "lints: cargo clippy"
         cargo clippy --workspace --all-targets --locked -- -D warnings
+        say "lints: cargo clippy, of the programs that fail where a test says so"
+        # The whole workspace, so that only what has the feature is checked anew.
+        cargo clippy --workspace --lib --bins --test steps --locked --features "$failpoints" -- -D warnings
         ;;
     deny)
         say "dependencies: cargo deny (bans, licences, sources)"

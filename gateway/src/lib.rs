@@ -11,6 +11,7 @@ mod facts;
 mod fleet;
 mod identity;
 mod ids;
+mod kept;
 mod lease;
 mod ops;
 mod principal;
@@ -23,12 +24,14 @@ mod sandbox;
 mod sealed;
 mod server;
 mod session;
+mod step;
 mod store;
 mod vault;
 mod watch;
 mod web;
 mod wire;
 
+pub use clock::Clock;
 pub use config::{
     Args, AuditArgs, Config, ConfigError, ConnectionArgs, DEFAULT_LISTEN, FeatureArgs, GatewayArgs,
     IdentityArgs, KeyArgs, KeysError, LimitArgs, Pace,
@@ -37,3 +40,4 @@ pub use fleet::{Access, ProviderEntry};
 pub use identity::IdentityError;
 pub use rpc::BUILT;
 pub use server::{Running, StartError, run, start};
+pub use step::STEPS;

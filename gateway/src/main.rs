@@ -2,5 +2,7 @@
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     sandgate_gateway::run().await
 }

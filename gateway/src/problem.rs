@@ -1,17 +1,23 @@
 //! The problems that the gateway itself can have, each with the sentence that says what to do.
 
+mod store;
+
 use std::{fmt, time::Duration};
 
 use sandgate_proto::{Outcome, Problem, Reason};
 use uuid::Uuid;
 
-use crate::{store::StoreError, vault::VaultError};
+use crate::vault::VaultError;
+
+pub(crate) use store::{begun, damaged};
 
 /// The gateway's results.
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
 
 /// How soon to try again where nothing better is known.
 const SOON: Duration = Duration::from_secs(1);
+/// How soon somebody may have freed what an organisation has too much of.
+const FREED: Duration = Duration::from_secs(30);
 
 pub(crate) fn session_not_found(session_id: Uuid) -> Problem {
     Problem::new(
@@ -76,6 +82,7 @@ pub(crate) fn quota_exceeded(limit: &'static str, org_id: &str, message: &str) -
     Problem::new(Reason::QuotaExceeded, message)
         .with("limit", limit)
         .with_quota(format!("org:{org_id}"), message)
+        .retry_after(FREED)
 }
 
 /// `wanted`: the id or alias as the caller sent it.
@@ -187,12 +194,6 @@ pub(crate) fn internal(what: &str, cause: &dyn fmt::Display) -> Problem {
     )
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        internal("store", &error)
-    }
-}
-
 impl From<VaultError> for Problem {
     fn from(error: VaultError) -> Self {
         match error {
@@ -241,3 +242,6 @@ pub(crate) fn agent_built_in(agent_id: &str) -> Problem {
     )
     .with("agent_id", agent_id)
 }
+
+#[cfg(test)]
+mod tests;

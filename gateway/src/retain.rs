@@ -9,6 +9,8 @@ use crate::clock;
 
 /// Time between two rounds.
 const INTERVAL: Duration = Duration::from_secs(3600);
+/// Time until the next round where one failed.
+const RETRY: Duration = Duration::from_secs(60);
 /// Rows that one transaction removes, and the pause until the next, so that others get their turn.
 const BATCH: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -31,7 +33,7 @@ pub(crate) async fn retain<F, E>(
             Ok(_) => INTERVAL,
             Err(error) => {
                 tracing::warn!(what, %error, "cannot remove what is too old");
-                INTERVAL
+                RETRY
             }
         };
         tokio::select! {

@@ -83,12 +83,16 @@ pub enum Reason {
     UpstreamUnavailable,
     /// The upstream refused what was asked.
     UpstreamRejected,
+    /// The gateway's database takes no changes, or does not answer.
+    StoreUnavailable,
     /// The server is shutting down; repeat elsewhere.
     Draining,
     /// The time allowed for the call is over.
     DeadlineExceeded,
     /// The caller went away.
     Cancelled,
+    /// What the gateway's database holds cannot be read.
+    StoreDamaged,
     /// A fault of Sandgate itself.
     Internal,
 }
@@ -134,9 +138,11 @@ impl Reason {
         Self::HolderUnavailable,
         Self::UpstreamUnavailable,
         Self::UpstreamRejected,
+        Self::StoreUnavailable,
         Self::Draining,
         Self::DeadlineExceeded,
         Self::Cancelled,
+        Self::StoreDamaged,
         Self::Internal,
     ];
 
@@ -181,9 +187,11 @@ impl Reason {
             Self::HolderUnavailable => ("HOLDER_UNAVAILABLE", Code::Unavailable),
             Self::UpstreamUnavailable => ("UPSTREAM_UNAVAILABLE", Code::Unavailable),
             Self::UpstreamRejected => ("UPSTREAM_REJECTED", Code::FailedPrecondition),
+            Self::StoreUnavailable => ("STORE_UNAVAILABLE", Code::Unavailable),
             Self::Draining => ("DRAINING", Code::Unavailable),
             Self::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded),
             Self::Cancelled => ("CANCELLED", Code::Cancelled),
+            Self::StoreDamaged => ("STORE_DAMAGED", Code::Internal),
             Self::Internal => ("INTERNAL", Code::Internal),
         }
     }

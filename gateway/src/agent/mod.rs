@@ -203,7 +203,7 @@ fn describe(record: &AgentRecord) -> Result<Agent> {
 /// What was asked for, with later changes.
 fn definition(record: &AgentRecord) -> Result<CreateAgentRequest> {
     CreateAgentRequest::decode(record.definition.as_slice())
-        .map_err(|error| problem::internal("agent row", &error))
+        .map_err(|error| problem::damaged("agent row", &error))
 }
 
 fn etag(record: &AgentRecord) -> String {

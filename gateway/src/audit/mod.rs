@@ -1,5 +1,6 @@
 //! The audit log: who did what. Events are queued where they happen and written by one task, many at
-//! a time; nothing that an authenticated caller did is ever left out.
+//! a time. What an authenticated caller did is left out only where the database has taken nothing for
+//! so long that the queue is full; it is counted then.
 
 mod event;
 mod lines;
@@ -10,13 +11,17 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{
+        Notify,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::JoinHandle,
     time::timeout,
 };
@@ -34,6 +39,8 @@ use writer::{Entry, Writing};
 
 /// Events that wait to be written.
 const QUEUE: usize = 8192;
+/// How long an event waits for room in the queue, while the database takes some.
+const ROOM: Duration = Duration::from_secs(1);
 /// How long the last events may keep an ending process alive.
 const LAST_EVENTS: Duration = Duration::from_secs(10);
 
@@ -49,14 +56,38 @@ struct Shared {
     store: Arc<dyn Store>,
     /// Somebody waits until an event is written.
     urgent: Notify,
-    /// Refusals of strangers that found no room.
+    /// Events that found no room.
     dropped: AtomicU64,
+    /// Events that are not written yet.
+    waiting: AtomicUsize,
+    /// The database takes none now.
+    failing: AtomicBool,
+}
+
+impl Shared {
+    fn drop_one(&self) {
+        if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!("the audit log has no room; from now on what is left out is counted");
+        }
+    }
+}
+
+/// An event that waits for room; left out where that is given up.
+struct Hopeful<'a>(Option<&'a Shared>);
+
+impl Drop for Hopeful<'_> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0 {
+            shared.drop_one();
+        }
+    }
 }
 
 /// The task that writes the log.
 pub(crate) struct Writer {
     task: JoinHandle<()>,
     end: CancellationToken,
+    shared: Arc<Shared>,
 }
 
 /// Starts the log, written on the runtime where this is called; `file`: where to copy it to.
@@ -76,6 +107,8 @@ pub(crate) async fn start(
         store,
         urgent: Notify::new(),
         dropped: AtomicU64::new(0),
+        waiting: AtomicUsize::new(0),
+        failing: AtomicBool::new(false),
     });
     let end = CancellationToken::new();
     let writing = Writing {
@@ -85,12 +118,15 @@ pub(crate) async fn start(
         end: end.clone(),
     };
     let task = tokio::spawn(writing.run());
-    let queue = sender;
-    Ok((Log { queue, shared }, Writer { task, end }))
+    let log = Log {
+        queue: sender,
+        shared: shared.clone(),
+    };
+    Ok((log, Writer { task, end, shared }))
 }
 
 impl Log {
-    /// Writes an event; returns once it is durable.
+    /// Writes an event; returns once it is durable, or where there is no room for it.
     pub(crate) async fn record(&self, event: Event) {
         let (written, done) = oneshot::channel();
         self.send(event, Some(written)).await;
@@ -98,7 +134,8 @@ impl Log {
         let _ = done.await;
     }
 
-    /// Leaves an event to be written within moments; waits only where the queue is full.
+    /// Leaves an event to be written within moments; waits only where the queue is full, and not for
+    /// a database that takes nothing.
     pub(crate) async fn enqueue(&self, event: Event) {
         self.send(event, None).await;
     }
@@ -110,16 +147,33 @@ impl Log {
             event,
             written: None,
         };
-        if self.queue.try_send(entry).is_err() {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        match self.queue.try_send(entry) {
+            Ok(()) => self.sent(),
+            Err(_) => self.shared.drop_one(),
         }
     }
 
     async fn send(&self, event: Event, written: Option<oneshot::Sender<()>>) {
-        let entry = Entry { event, written };
-        if self.queue.send(entry).await.is_err() {
-            tracing::error!("an audit event came after the end of the log");
+        let entry = match self.queue.try_send(Entry { event, written }) {
+            Ok(()) => return self.sent(),
+            Err(TrySendError::Full(entry)) => entry,
+            Err(TrySendError::Closed(_)) => {
+                tracing::error!("an audit event came after the end of the log");
+                return;
+            }
+        };
+        let mut hope = Hopeful(Some(&*self.shared));
+        if self.shared.failing.load(Ordering::Relaxed) {
+            return;
         }
+        if let Ok(Ok(())) = timeout(ROOM, self.queue.send(entry)).await {
+            hope.0 = None;
+            self.sent();
+        }
+    }
+
+    fn sent(&self) {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Events that the caller may see, newest first. Those of all for an admin who names nobody, its
@@ -149,7 +203,8 @@ impl Writer {
         self.end.cancel();
         if timeout(LAST_EVENTS, &mut self.task).await.is_err() {
             self.task.abort();
-            tracing::error!("ended with audit events that could not be written");
+            let events = self.shared.waiting.load(Ordering::Relaxed);
+            tracing::error!(events, "ended with audit events that could not be written");
         }
     }
 }

@@ -225,6 +225,45 @@ async fn a_database_that_refuses_is_tried_again_and_strangers_are_counted() {
 }
 
 #[tokio::test]
+async fn where_there_is_no_room_nobody_waits_and_all_is_counted() {
+    let place = Place::new().await;
+    let shared = place.log.shared.clone();
+    place.rename("audit_events", "hidden").await;
+    let first = tokio::spawn({
+        let log = place.log.clone();
+        async move { log.record(event("first")).await }
+    });
+    while !shared.failing.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    while shared.dropped.load(Ordering::Relaxed) == 0 {
+        place.log.try_note(event("stranger"));
+    }
+    let waiting = shared.waiting.load(Ordering::Relaxed);
+    let (relayed, own) = (place.log.enqueue(event("a")), place.log.record(event("b")));
+    let both = async { tokio::join!(relayed, own) };
+    timeout(ROOM / 2, both).await.expect("they wait");
+    // The first one, these two, and nobody else.
+    assert_eq!(shared.dropped.load(Ordering::Relaxed), 3);
+    assert_eq!(shared.waiting.load(Ordering::Relaxed), waiting);
+    place.rename("hidden", "audit_events").await;
+    timeout(Duration::from_secs(20), first)
+        .await
+        .unwrap()
+        .unwrap();
+    let written = async {
+        while place.all().await.len() < waiting + 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), written).await.unwrap();
+    let all = place.all().await;
+    assert_eq!(all.len(), waiting + 1);
+    let told = all.iter().find(|event| !event.details.is_empty());
+    assert_eq!(told.unwrap().details["count"], "3");
+}
+
+#[tokio::test]
 async fn lines_follow_the_contract_and_the_file_may_be_moved_away() {
     let place = Place::with(Some("audit.jsonl")).await;
     let path = place.path("audit.jsonl");

@@ -45,8 +45,9 @@ impl Writing {
             if batch.is_empty() {
                 return;
             }
-            let full = batch.len() == BATCH;
+            let (count, full) = (batch.len(), batch.len() == BATCH);
             self.write(&mut batch).await;
+            self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
             // Said once the rush is over, and not with each batch of it.
             if !full {
                 self.tell_dropped().await;
@@ -109,10 +110,12 @@ impl Writing {
     async fn append(&self, records: &[AuditRecord]) {
         let mut pause = RETRY.0;
         while let Err(error) = self.shared.store.append_audit(records).await {
+            self.shared.failing.store(true, Ordering::Relaxed);
             tracing::error!(%error, events = records.len(), "cannot write the audit log; trying again");
             sleep(pause).await;
             pause = (pause * 2).min(RETRY.1);
         }
+        self.shared.failing.store(false, Ordering::Relaxed);
     }
 
     async fn write_lines(&mut self) {

@@ -25,7 +25,10 @@ pub use keys::{KeyArgs, KeysError};
 pub use limits::LimitArgs;
 pub use pace::Pace;
 
-use crate::fleet::{Access, ProviderEntry};
+use crate::{
+    clock::Clock,
+    fleet::{Access, ProviderEntry},
+};
 
 /// The default address.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
@@ -160,6 +163,8 @@ pub struct Config {
     pub connections: ConnectionArgs,
     /// The pace of its own tasks.
     pub pace: Pace,
+    /// What sandboxes live by.
+    pub clock: Clock,
 }
 
 /// Why the arguments mean no configuration.
@@ -237,6 +242,7 @@ impl GatewayArgs {
             features: self.features,
             connections: self.connections,
             pace: Pace::default(),
+            clock: Clock::default(),
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod connections;
 mod github;
+mod known;
 mod resolve;
 mod rotate;
 mod safe;

@@ -168,7 +168,7 @@ impl Credentials {
         Ok(found?)
     }
 
-    async fn resolved(&self, record: &ValueRecord, provider: &str) -> Result<Resolved> {
+    pub(super) async fn resolved(&self, record: &ValueRecord, provider: &str) -> Result<Resolved> {
         let key = self.safe.open(record).await?;
         Ok(Resolved {
             value_id: record.value_id,

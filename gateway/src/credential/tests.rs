@@ -15,7 +15,7 @@ use crate::{
     fleet::{Access, Fleet, Runtimes},
     principal::{Identity, Owner, Principal, Scopes},
     session::{Capabilities, Owned as _, Sessions},
-    store::{SandboxRecord, SessionRecord, SqliteStore, Store, ValueKind},
+    store::{Changes, SandboxRecord, SessionRecord, SqliteStore, Store, ValueKind},
     vault::{Keyring, Vault},
 };
 use safe::New;
@@ -115,30 +115,8 @@ impl Room {
     /// A sandbox that was made with this version of a key.
     fn sandbox(&self, sandbox_id: Uuid, value_id: Uuid) -> SandboxRecord {
         SandboxRecord {
-            sandbox_id,
-            session_id: self.session.session_id,
-            org_id: "dev".into(),
-            alias: None,
-            request_id: None,
-            fingerprint: Vec::new(),
-            provider: "e2b".into(),
-            spec: Vec::new(),
-            labels: BTreeMap::new(),
-            state: 1,
-            reason_code: String::new(),
-            reason_message: String::new(),
-            generation: 1,
-            version: 1,
-            provider_sandbox_id: String::new(),
-            instance_id: String::new(),
             credential_id: Some(value_id),
-            provider_state: Vec::new(),
-            state_key_id: String::new(),
-            workspace_path: String::new(),
-            home_path: String::new(),
-            create_time: 1,
-            start_time: None,
-            delete_time: None,
+            ..SandboxRecord::new(sandbox_id, &self.session, "e2b".into(), Vec::new(), 1)
         }
     }
 
@@ -264,10 +242,14 @@ async fn clean_up_outlives_the_key() {
         (first, &b"first"[..])
     );
     assert_eq!(old.credential.kind, "e2b");
+    let gone = Changes {
+        delete_time: Some(2),
+        ..made.unchanged()
+    };
     assert!(
         room.safe
             .store
-            .forget_sandbox(sandbox_id, 1, None)
+            .forget_sandbox(sandbox_id, 1, &gone, None)
             .await
             .unwrap()
     );

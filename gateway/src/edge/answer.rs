@@ -17,7 +17,7 @@ use tonic::{Status, body::Body};
 use crate::{
     identity::Caller,
     problem,
-    relay::{self, Relayed},
+    relay::{self, Relayed, Reply},
 };
 
 pin_project! {
@@ -59,9 +59,12 @@ impl Answer {
     }
 }
 
-impl From<Relayed> for Answer {
-    fn from(body: Relayed) -> Self {
-        Self::new(Inner::Relayed { body })
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Left(body) => Self::new(Inner::Relayed { body }),
+            Reply::Right(body) => body.into(),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ use crate::{
     config::LimitArgs,
     facts::Facts,
     identity::Authenticator,
+    kept::Kept,
     principal::Principal,
     problem::{self, Result},
     relay::Relay,
@@ -71,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) agents: Arc<Agents>,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) replays: Arc<Replays>,
+    pub(crate) kept: Arc<Kept>,
 }
 
 /// Whether the services inside can be cloned does not matter.
@@ -97,14 +99,18 @@ impl<S> Edges<S> {
     pub(crate) fn new(parts: Parts, services: S) -> Self {
         let own = Own {
             services,
-            gate: Gate::new(parts.sessions, parts.agents, parts.sandboxes.clone()),
+            gate: Gate::new(
+                parts.sessions.clone(),
+                parts.agents,
+                parts.sandboxes.clone(),
+            ),
             replays: parts.replays,
         };
         Self(Arc::new(Inside {
             identity: parts.identity,
             log: parts.log,
             rate: Rate::new(&parts.limits),
-            relay: Relay::new(parts.sandboxes),
+            relay: Relay::new(parts.sandboxes, parts.sessions, parts.kept),
             own,
         }))
     }

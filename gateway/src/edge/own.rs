@@ -4,7 +4,7 @@
 use std::{convert::Infallible, future::ready, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use sandgate_proto::methods::Method;
 use sandgate_service::{GRPC_TIMEOUT, timeout_of};
@@ -95,7 +95,7 @@ where
             && let Some(answer) = self.replays.find(asked).await?
         {
             principal.allowed(method.scope)?;
-            return Ok(repeated(answer));
+            return Ok(relay::answered(answer.into()));
         }
         self.gate.pass(principal, method, &named, facts).await?;
         if !method.replays_itself {
@@ -136,16 +136,6 @@ where
 
 fn is_ok(trailers: &HeaderMap) -> bool {
     trailers.get(GRPC_STATUS).is_none_or(|code| code == "0")
-}
-
-/// An answer that was kept.
-fn repeated(answer: Vec<u8>) -> Response<Body> {
-    let trailers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]);
-    let mut response = Response::new(whole(answer.into(), Some(trailers)));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    response
 }
 
 fn whole(data: Bytes, trailers: Option<HeaderMap>) -> Body {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Response};
 use sandgate_proto::{
-    Code, Problem,
+    Code, Problem, Reason,
     methods::{Handling, Method},
 };
 use tokio::time::{Instant, timeout};
@@ -100,7 +100,9 @@ impl<'a> Recorded<'a> {
             return;
         }
         let event = self.event().ended(code, reason);
-        if self.method.handling == Handling::Relayed || self.method.only_looks() {
+        // The log is in the same store: an answer that says that it takes nothing need not wait.
+        let refused = reason == Reason::StoreUnavailable.name();
+        if self.method.handling == Handling::Relayed || self.method.only_looks() || refused {
             self.log.enqueue(event).await;
         } else if timeout(PATIENCE, self.log.record(event)).await.is_err() {
             tracing::error!(

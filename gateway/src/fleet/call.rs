@@ -18,7 +18,7 @@ use tonic::{
 };
 
 use super::{Lane, failure};
-use crate::{problem, problem::Result};
+use crate::{clock, problem, problem::Result};
 
 /// A provider context, encoded once for all calls about one sandbox.
 #[derive(Clone)]
@@ -32,12 +32,16 @@ pub(crate) struct Renewed {
     pub(crate) answer: Answer,
     /// Executions that run.
     pub(crate) running: u32,
+    /// When something last happened inside, milliseconds since the Unix epoch.
+    pub(crate) last_activity: Option<i64>,
     /// Executions that ended since the cursor, oldest first.
     pub(crate) ended: Vec<v1::EndedExecution>,
     /// Where to go on; empty where the sandbox does not run.
     pub(crate) ended_cursor: String,
     /// More have ended than fit.
     pub(crate) more_ended: bool,
+    /// All executions were ended, as was asked.
+    pub(crate) closed: bool,
 }
 
 /// What a provider answers a life-cycle call with.
@@ -157,17 +161,42 @@ impl Lane {
         self.answer(&metadata, body.sandbox)
     }
 
-    /// Asks what the sandbox did since a cursor of an earlier answer.
+    /// Freezes the sandbox.
+    pub(crate) async fn pause(
+        &self,
+        context: &Context,
+        hibernate: bool,
+        patience: Duration,
+    ) -> Result<Answer> {
+        let body = v1::PauseSandboxRequest {
+            hibernate,
+            ..Default::default()
+        };
+        let request = self.request(body, Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.pause_sandbox(request).await
+        });
+        let (metadata, body, _) = reply.await?.into_parts();
+        self.answer(&metadata, body.sandbox)
+    }
+
+    /// Lets a frozen sandbox go on.
+    pub(crate) async fn resume(&self, context: &Context, patience: Duration) -> Result<Answer> {
+        let request = self.request(v1::ResumeSandboxRequest::default(), Some(context), patience);
+        let reply = self.call(patience, |mut client| async move {
+            client.resume_sandbox(request).await
+        });
+        let (metadata, body, _) = reply.await?.into_parts();
+        self.answer(&metadata, body.sandbox)
+    }
+
+    /// Asks what the sandbox does, and did since a cursor of an earlier answer.
     pub(crate) async fn renew(
         &self,
         context: &Context,
-        ended_cursor: String,
+        body: v1::RenewSandboxRequest,
         patience: Duration,
     ) -> Result<Renewed> {
-        let body = v1::RenewSandboxRequest {
-            ended_cursor,
-            ..Default::default()
-        };
         let request = self.request(body, Some(context), patience);
         let reply = self.call(patience, |mut client| async move {
             client.renew_sandbox(request).await
@@ -176,9 +205,11 @@ impl Lane {
         Ok(Renewed {
             answer: self.answer(&metadata, body.sandbox)?,
             running: body.running_executions,
+            last_activity: body.last_activity_time.and_then(clock::millis),
             ended: body.ended,
             ended_cursor: body.ended_cursor,
             more_ended: body.more_ended,
+            closed: body.closed,
         })
     }
 

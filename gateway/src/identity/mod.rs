@@ -111,6 +111,7 @@ impl Authenticator {
         tasks.spawn(async move {
             tokio::select! {
                 () = this.keep_up() => {}
+                () = this.note_uses() => {}
                 () = drain.started() => {}
             }
         });
@@ -185,7 +186,7 @@ impl Authenticator {
             sleep(LOOK_EVERY).await;
             let now = clock::now();
             self.verified.expire(now);
-            match self.exchange(looked, now).await {
+            match self.learn(looked).await {
                 Ok(()) => (looked, failing) = (now, false),
                 Err(_) if failing => {}
                 Err(error) => {
@@ -196,18 +197,30 @@ impl Authenticator {
         }
     }
 
-    /// Learns what other replicas have revoked since then, and tells which keys are used.
-    async fn exchange(&self, since: i64, now: i64) -> std::result::Result<(), StoreError> {
+    /// Learns what other replicas have revoked since then.
+    async fn learn(&self, since: i64) -> std::result::Result<(), StoreError> {
         let revoked = self.store.revoked_since(since - CLOCKS_DIFFER).await?;
         if !revoked.is_empty() {
             self.verified.end_keys(&revoked);
         }
-        let uses = self.verified.unwritten(now);
-        if !uses.is_empty() {
-            self.store.touch_keys(&uses).await?;
-            self.verified.were_written(&uses, now);
-        }
         Ok(())
+    }
+
+    /// Stores which keys are used. By itself, since a store that takes no changes is waited for long,
+    /// and revocations are read from it all the same.
+    async fn note_uses(&self) {
+        loop {
+            sleep(LOOK_EVERY).await;
+            let now = clock::now();
+            let uses = self.verified.unwritten(now);
+            if uses.is_empty() {
+                continue;
+            }
+            match self.store.touch_keys(&uses).await {
+                Ok(()) => self.verified.were_written(&uses, now),
+                Err(error) => tracing::warn!(%error, "the last use of keys is not stored"),
+            }
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use tonic_reflection::server::{Builder, Error};
 
 use crate::store::Store;
 
-/// Time between two looks at the store.
+/// Time between two looks at the store: while it is well, and while it is not.
 const INTERVAL: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Adds reflection, as clients of both versions expect it.
 pub(crate) fn with_reflection(routes: Routes) -> Result<Routes, Error> {
@@ -27,22 +28,24 @@ pub(crate) fn with_reflection(routes: Routes) -> Result<Routes, Error> {
         .add_service(builder().build_v1alpha()?))
 }
 
-/// Keeps the health service telling the truth: serving while the store answers, until the drain.
+/// Keeps the health service telling the truth: serving while the store takes changes, until the drain.
 pub(crate) async fn watch_health(reporter: HealthReporter, store: Arc<dyn Store>, drain: Drain) {
     let mut well = None;
     while !drain.is_started() {
-        let now = match store.gateway_id().await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::error!(%error, "the store does not answer");
-                false
-            }
+        let probed = tokio::select! {
+            probed = store.probe() => probed,
+            () = drain.started() => break,
         };
+        let now = probed.is_ok();
         if well.replace(now) != Some(now) {
             report(&reporter, now).await;
+            match probed {
+                Ok(()) => tracing::info!("the store takes changes"),
+                Err(error) => tracing::error!(%error, "the store takes no changes"),
+            }
         }
         tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(if now { INTERVAL } else { RETRY }) => {}
             () = drain.started() => {}
         }
     }

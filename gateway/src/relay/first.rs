@@ -32,6 +32,15 @@ impl First {
         self.read.slice(PREFIX..PREFIX + self.length)
     }
 
+    /// All of it, to be sent once more; none where more is still to come of it.
+    pub(super) fn copy(&self) -> Option<Self> {
+        self.rest.is_none().then(|| Self {
+            read: self.read.clone(),
+            length: self.length,
+            rest: None,
+        })
+    }
+
     /// Adds a length-delimited field behind the message of a call that takes one.
     pub(super) fn append(&mut self, field: u32, value: &[u8]) {
         let mut tail = BytesMut::with_capacity(10);

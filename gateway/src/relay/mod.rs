@@ -2,14 +2,16 @@
 //! authorises, routes, and gets out of the way.
 
 mod first;
+mod kept;
 mod request;
 mod response;
 mod scan;
+mod time;
 
-use std::{future::Future, pin::pin, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response};
-use sandgate_proto::{Problem, limits, methods::Method};
+use http::{Request, Response, request::Parts};
+use sandgate_proto::{Problem, Reason, limits, methods::Method};
 use sandgate_service::{WireBody, WorkerId, timeout_of};
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
@@ -19,13 +21,17 @@ use crate::{
     facts::Facts,
     fleet::{self, Lane},
     ids::{self, SandboxRef},
+    kept::Kept,
     principal::Principal,
-    problem::{self, Result},
+    problem::Result,
     sandbox::{Needs, Sandboxes, Target},
+    session::Sessions,
 };
 pub(crate) use first::First;
+pub(crate) use kept::{Reply, answered};
 pub(crate) use response::{Relayed, trailers};
 use scan::Shape;
+use time::{Deadlines, in_time, late};
 
 /// How long a caller may take to send its first message.
 const FIRST_MESSAGE: Duration = Duration::from_secs(30);
@@ -36,20 +42,35 @@ const LOOKS: &str = "executions.read";
 #[derive(Clone)]
 pub(crate) struct Relay {
     sandboxes: Sandboxes,
+    sessions: Arc<Sessions>,
+    kept: Arc<Kept>,
 }
 
-/// When a call has to be over, and when its answer has to have begun.
-#[derive(Clone, Copy)]
-struct Deadlines {
-    /// The caller's own; holds for the whole call.
-    end: Option<Instant>,
-    /// Until the answer's headers.
-    headers: Option<Instant>,
+/// A call while it is passed on.
+struct Passing<'a> {
+    principal: &'a Principal,
+    method: &'a Method,
+    worker: WorkerId,
+    parts: Parts,
+    wanted: Asked,
+    begun: Instant,
+    /// The caller's own deadline, from then on.
+    asked: Option<Duration>,
+}
+
+impl Passing<'_> {
+    fn looks(&self) -> bool {
+        self.method.scope == LOOKS
+    }
 }
 
 impl Relay {
-    pub(crate) fn new(sandboxes: Sandboxes) -> Self {
-        Self { sandboxes }
+    pub(crate) fn new(sandboxes: Sandboxes, sessions: Arc<Sessions>, kept: Arc<Kept>) -> Self {
+        Self {
+            sandboxes,
+            sessions,
+            kept,
+        }
     }
 
     /// Serves one call, on the thread of one worker.
@@ -60,46 +81,104 @@ impl Relay {
         worker: WorkerId,
         request: Request<Body>,
         facts: &mut Facts,
-    ) -> Result<Response<Relayed>> {
+    ) -> Result<Response<Reply>> {
         let begun = Instant::now();
         let asked = timeout_of(request.headers())?;
         let (parts, body) = request.into_parts();
         let reading = begun + asked.unwrap_or(FIRST_MESSAGE).min(FIRST_MESSAGE);
         let mut first = in_time(reading, first::read(body, !method.client_streaming)).await?;
-        let call = asked_for(&first, method, facts)?;
-
-        let needs = Needs {
-            scope: method.scope,
-            default_sandbox: method.makes_default_sandbox,
-            running: method.scope != LOOKS,
+        let call = Passing {
+            wanted: asked_for(&first, method, facts)?,
+            principal,
+            method,
+            worker,
+            parts,
+            begun,
+            asked,
         };
-        let route = self
-            .sandboxes
-            .route(principal, call.session_id, &call.wanted, needs);
-        let target = match asked {
-            // What has to be made or started first has its own limits.
-            None => route.await?,
-            Some(asked) => in_time(begun + asked, route).await?,
+        let target = match self.route_of(&call, facts).await {
+            Ok(target) => target,
+            Err(problem) => {
+                let (wanted, message) = (&call.wanted, first.message());
+                let instead = self.instead(principal, method, wanted, message, facts, problem);
+                return Box::pin(instead).await;
+            }
         };
         facts.sandbox_id = target.sandbox_id().to_string();
         facts.owner = Some(target.owner());
+        if target.was_restarted() {
+            let again = self.repeated(method, &call.wanted, &target, first.message());
+            if let Some(reply) = Box::pin(again).await? {
+                return Ok(reply);
+            }
+        }
         if method.has_payload {
-            self.add_payload(&mut first, &target, method, &call.secrets)
+            self.add_payload(&mut first, &target, method, &call.wanted.secrets)
                 .await?;
         }
-
         if method.has_secret_env {
             self.sandboxes.admit(&target).await?;
         }
-        let lane = self.sandboxes.lane_to(&target, worker)?;
-        let deadlines = Deadlines::of(method, begun, asked);
+        let spare = first.copy();
+        let (provider, response, end) = self.pass_on(&call, first, &target).await?;
+        if let Some(reason) = response::refusal(&response)
+            && let Some(spare) = spare
+            && let Some(reply) = Box::pin(self.refused(&call, spare, &target, reason)).await?
+        {
+            return Ok(reply);
+        }
+        let response = response::downstream(provider, response, end)?;
+        Ok(response.map(Reply::Left))
+    }
+
+    /// The way to the call's sandbox. Where its caller has named the execution, which may be a repeat, in
+    /// the life that the sandbox is in now.
+    async fn route_of(&self, call: &Passing<'_>, facts: &Facts) -> Result<Arc<Target>> {
+        let target = self.route(call).await?;
+        if !call.method.has_secret_env || facts.execution_id.is_empty() {
+            return Ok(target);
+        }
+        if self.sandboxes.is_same_life(&target).await? {
+            return Ok(target);
+        }
+        self.route(call).await
+    }
+
+    async fn route(&self, call: &Passing<'_>) -> Result<Arc<Target>> {
+        let needs = Needs {
+            scope: call.method.scope,
+            default_sandbox: call.method.makes_default_sandbox,
+            running: !call.looks(),
+        };
+        let (session_id, wanted) = (call.wanted.session_id, &call.wanted.wanted);
+        let route = self
+            .sandboxes
+            .route(call.principal, session_id, wanted, needs);
+        match call.asked {
+            // What has to be made or started first has its own limits.
+            None => route.await,
+            Some(asked) => in_time(call.begun + asked, route).await,
+        }
+    }
+
+    /// Sends the call to its provider; the answer, whose it is, and when it has to be over.
+    async fn pass_on(
+        &self,
+        call: &Passing<'_>,
+        first: First,
+        target: &Target,
+    ) -> Result<(Arc<str>, Response<WireBody>, Option<Instant>)> {
+        let (method, asked) = (call.method, call.asked);
+        let lane = self.sandboxes.lane_to(target, call.worker)?;
+        let deadlines = Deadlines::of(method, call.begun, asked);
         let left = match asked {
             Some(_) => deadlines.end.map(|end| end - Instant::now()),
             // Always the same, so that the header costs nothing: it is compressed to one byte.
             None if method.server_streaming => None,
             None => method.default_deadline(),
         };
-        let upstream = request::upstream(&parts.uri, &parts.headers, first, &target, &lane, left)?;
+        let (path, headers) = (&call.parts.uri, &call.parts.headers);
+        let upstream = request::upstream(path, headers, first, target, &lane, left)?;
         let answer = send(&lane, upstream);
         let response = match deadlines.headers {
             None => answer.await?,
@@ -107,7 +186,35 @@ impl Relay {
                 .await
                 .unwrap_or_else(|_| Err(late(&lane.provider, asked)))?,
         };
-        response::downstream(lane.provider, response, deadlines.end)
+        Ok((lane.provider, response, deadlines.end))
+    }
+
+    /// What else can be done for a call that its provider refused before it did anything: a look is
+    /// answered from what is kept; and where the sandbox was stopped without this gateway's
+    /// knowing, it is started, if it may be, and the call passed on once more.
+    async fn refused(
+        &self,
+        call: &Passing<'_>,
+        first: First,
+        target: &Target,
+        reason: Reason,
+    ) -> Result<Option<Response<Reply>>> {
+        if call.looks() {
+            if !kept::is_gone(reason) {
+                return Ok(None);
+            }
+            let (session_id, message) = (call.wanted.session_id, first.message());
+            return self
+                .kept_answer(call.method, session_id, target.sandbox_id(), message)
+                .await;
+        }
+        if reason != Reason::SandboxNotRunning || !self.sandboxes.has_stopped(target).await? {
+            return Ok(None);
+        }
+        let target = self.route(call).await?;
+        let (provider, response, end) = self.pass_on(call, first, &target).await?;
+        let response = response::downstream(provider, response, end)?;
+        Ok(Some(response.map(Reply::Left)))
     }
 }
 
@@ -145,56 +252,9 @@ pub(crate) async fn first(body: Body, one_message: bool) -> Result<First> {
     first::read(body, one_message).await
 }
 
-impl Deadlines {
-    /// Making or starting a sandbox ahead of the call does not count against a default.
-    fn of(method: &Method, begun: Instant, asked: Option<Duration>) -> Self {
-        let end = asked.map(|asked| begun + asked);
-        let default = method
-            .default_deadline()
-            .map(|default| Instant::now() + default);
-        match (end, default, method.server_streaming) {
-            (Some(end), Some(default), true) => Self {
-                end: Some(end),
-                headers: Some(end.min(default)),
-            },
-            (Some(end), _, _) => Self {
-                end: Some(end),
-                headers: Some(end),
-            },
-            (None, default, true) => Self {
-                end: None,
-                headers: default,
-            },
-            (None, default, false) => Self {
-                end: default,
-                headers: default,
-            },
-        }
-    }
-}
-
-async fn in_time<T>(until: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut work = pin!(work);
-    // Mostly done at once: a timer would cost more than the work.
-    if let Poll::Ready(done) = futures::poll!(work.as_mut()) {
-        return done;
-    }
-    timeout_at(until, work)
-        .await
-        .unwrap_or_else(|_| Err(problem::deadline_exceeded()))
-}
-
 async fn send(lane: &Lane, request: Request<Body>) -> Result<Response<WireBody>> {
     let answer = lane.wire.send(request).await;
     answer.map_err(|error| fleet::failure(&lane.provider, &error))
-}
-
-/// Whose time ran out: the caller's, or our patience with a provider that says nothing.
-fn late(provider: &str, asked: Option<Duration>) -> Problem {
-    match asked {
-        Some(_) => problem::deadline_exceeded(),
-        None => problem::provider_unavailable(provider, sandgate_proto::Outcome::Ambiguous),
-    }
 }
 
 /// What the first message says to the gateway.

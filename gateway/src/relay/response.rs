@@ -51,6 +51,15 @@ pub(super) fn downstream(
     Ok(Response::from_parts(parts, body))
 }
 
+/// Why the provider refused a call as a whole, where it says a reason of ours.
+pub(super) fn refusal(response: &Response<WireBody>) -> Option<Reason> {
+    if !response.headers().contains_key(Status::GRPC_STATUS) || !is_grpc(response) {
+        return None;
+    }
+    let status = Status::from_header_map(response.headers())?;
+    Problem::from_status(&status).map(|problem| problem.reason())
+}
+
 /// Whatever else is in the provider's place, a proxy or another server, its text stays here.
 fn is_grpc(response: &Response<WireBody>) -> bool {
     let kind = response.headers().get(CONTENT_TYPE);

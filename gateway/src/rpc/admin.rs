@@ -13,6 +13,7 @@ use crate::{
     identity::{self, ApiKeys},
     principal::{ADMIN, Principal},
     problem::Result as Outcome,
+    sandbox::{Action, Sandboxes},
     store::{KeyFilter, PageKey},
 };
 
@@ -20,11 +21,34 @@ use crate::{
 pub(crate) struct AdminRpc {
     keys: Arc<ApiKeys>,
     rotation: Rotation,
+    sandboxes: Sandboxes,
 }
 
 impl AdminRpc {
-    pub(crate) fn new(keys: Arc<ApiKeys>, rotation: Rotation) -> Self {
-        Self { keys, rotation }
+    pub(crate) fn new(keys: Arc<ApiKeys>, rotation: Rotation, sandboxes: Sandboxes) -> Self {
+        Self {
+            keys,
+            rotation,
+            sandboxes,
+        }
+    }
+}
+
+/// A difference on the wire.
+fn action(action: &Action) -> v1::ReconcileAction {
+    v1::ReconcileAction {
+        session_id: action.session_id.clone(),
+        sandbox_id: action.sandbox_id.clone(),
+        provider_sandbox_id: action.provider_sandbox_id.clone(),
+        action: action.name.to_owned(),
+        reason: Some(v1::Reason {
+            code: action.code.to_owned(),
+            message: action.why.to_owned(),
+        }),
+        error: action.error.as_ref().map(|error| v1::Reason {
+            code: error.reason().name().to_owned(),
+            message: error.message().to_owned(),
+        }),
     }
 }
 
@@ -54,6 +78,22 @@ impl AdminService for AdminRpc {
             ..Made::default()
         };
         Ok(super::made(answer, made))
+    }
+
+    async fn reconcile_provider(
+        &self,
+        request: Request<v1::ReconcileProviderRequest>,
+    ) -> Result<Response<v1::ReconcileProviderResponse>, Status> {
+        operator(&request)?;
+        let asked = request.get_ref();
+        let compared = self.sandboxes.compare(&asked.provider, asked.dry_run);
+        let compared = compared.await?;
+        Ok(Response::new(v1::ReconcileProviderResponse {
+            actions: compared.actions.iter().map(action).collect(),
+            actions_count: compared.count,
+            examined: compared.examined,
+            dry_run: asked.dry_run,
+        }))
     }
 
     async fn rotate_keys(

@@ -6,6 +6,7 @@
 pub const BUILT: &[&str] = &[
     "/sandbox.v1.AdminService/IssueApiKey",
     "/sandbox.v1.AdminService/ListApiKeys",
+    "/sandbox.v1.AdminService/ReconcileProvider",
     "/sandbox.v1.AdminService/RevokeApiKey",
     "/sandbox.v1.AdminService/RotateKeys",
     "/sandbox.v1.ConnectionService/DeleteConnection",
@@ -25,6 +26,9 @@ pub const BUILT: &[&str] = &[
     "/sandbox.v1.SandboxService/GetCapabilities",
     "/sandbox.v1.SandboxService/GetSandbox",
     "/sandbox.v1.SandboxService/ListSandboxes",
+    "/sandbox.v1.SandboxService/PauseSandbox",
+    "/sandbox.v1.SandboxService/RenewSandbox",
+    "/sandbox.v1.SandboxService/ResumeSandbox",
     "/sandbox.v1.SandboxService/StartSandbox",
     "/sandbox.v1.SandboxService/StopSandbox",
     "/sandbox.v1.SecretService/DeleteSecret",

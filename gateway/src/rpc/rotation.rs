@@ -5,7 +5,8 @@ use std::sync::Arc;
 use sandgate_proto::v1::RotateKeysResponse;
 
 use crate::{
-    credential::Credentials, problem::Result, replay::Replays, sandbox::Sandboxes, vault::Vault,
+    credential::Credentials, kept::Kept, problem::Result, replay::Replays, sandbox::Sandboxes,
+    vault::Vault,
 };
 
 /// Everything that holds sealed values.
@@ -14,6 +15,7 @@ pub(crate) struct Rotation {
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) replays: Arc<Replays>,
+    pub(crate) kept: Arc<Kept>,
 }
 
 impl Rotation {
@@ -22,8 +24,9 @@ impl Rotation {
     pub(super) async fn run(&self) -> Result<RotateKeysResponse> {
         let ledger = self.replays.reseal().await;
         let states = self.sandboxes.reseal_states().await;
+        let executions = self.kept.reseal().await;
         let values = self.credentials.rotate().await?;
-        let rotated = values.count + u64::from(ledger?) + states?;
+        let rotated = values.count + u64::from(ledger?) + states? + executions?;
         if let Some(problem) = values.left {
             return Err(problem);
         }

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::{page::Page, principal};
 use crate::{
+    clock,
     facts::Made,
     fleet::Fleet,
     ids::{self, SandboxRef},
@@ -62,7 +63,7 @@ impl SandboxService for SandboxRpc {
         };
         let answer = v1::CreateSandboxResponse {
             sandbox: Some(describe(&created.sandbox)?),
-            uploads: Vec::new(),
+            uploads: created.uploads,
             replayed: created.replayed,
         };
         Ok(super::made(answer, made))
@@ -123,8 +124,71 @@ impl SandboxService for SandboxRpc {
         let (session, sandbox) = self
             .find(&request, &asked.session_id, &asked.sandbox_id)
             .await?;
-        let sandbox = Some(describe(&self.sandboxes.start(&session, sandbox).await?)?);
+        let started = self
+            .sandboxes
+            .start_within(&session, sandbox, asked.wait_timeout);
+        let sandbox = Some(describe(&started.await?)?);
         Ok(Response::new(v1::StartSandboxResponse { sandbox }))
+    }
+
+    async fn pause_sandbox(
+        &self,
+        request: Request<v1::PauseSandboxRequest>,
+    ) -> Result<Response<v1::PauseSandboxResponse>, Status> {
+        let asked = request.get_ref();
+        let (session, sandbox) = self
+            .find(&request, &asked.session_id, &asked.sandbox_id)
+            .await?;
+        let paused = self.sandboxes.pause(&session, sandbox, asked.hibernate);
+        let sandbox = Some(describe(&paused.await?)?);
+        Ok(Response::new(v1::PauseSandboxResponse { sandbox }))
+    }
+
+    async fn resume_sandbox(
+        &self,
+        request: Request<v1::ResumeSandboxRequest>,
+    ) -> Result<Response<v1::ResumeSandboxResponse>, Status> {
+        let asked = request.get_ref();
+        let (session, sandbox) = self
+            .find(&request, &asked.session_id, &asked.sandbox_id)
+            .await?;
+        let (wait, idle) = (asked.wait_timeout, asked.idle_timeout);
+        let resumed = self.sandboxes.resume(&session, sandbox, wait, idle);
+        let sandbox = Some(describe(&resumed.await?)?);
+        Ok(Response::new(v1::ResumeSandboxResponse { sandbox }))
+    }
+
+    async fn renew_sandbox(
+        &self,
+        request: Request<v1::RenewSandboxRequest>,
+    ) -> Result<Response<v1::RenewSandboxResponse>, Status> {
+        let asked = request.get_ref();
+        if asked.end_executions.is_some() || asked.keep_for.is_some() {
+            let message = "is for the gateway itself; leave it empty";
+            let field = match asked.keep_for {
+                Some(_) => "keep_for",
+                None => "end_executions",
+            };
+            return Err(Problem::invalid_field(field, message).into());
+        }
+        let (session, sandbox) = self
+            .find(&request, &asked.session_id, &asked.sandbox_id)
+            .await?;
+        let cursor = asked.ended_cursor.clone();
+        let renewed = self.sandboxes.renew_lease(&session, sandbox, cursor);
+        let (sandbox, renewed) = renewed.await?;
+        let mut answer = v1::RenewSandboxResponse::default();
+        if let Some(renewed) = renewed {
+            answer.running_executions = renewed.running;
+            answer.last_activity_time = renewed.last_activity.map(clock::timestamp);
+            answer.ended = renewed.ended;
+            answer.ended_cursor = renewed.ended_cursor;
+            answer.more_ended = renewed.more_ended;
+        }
+        let mut sandbox = describe(&sandbox)?;
+        sandbox.running_executions = answer.running_executions;
+        answer.sandbox = Some(sandbox);
+        Ok(Response::new(answer))
     }
 
     async fn stop_sandbox(

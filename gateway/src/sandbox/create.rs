@@ -5,34 +5,50 @@ use std::time::Duration;
 use prost::Message as _;
 use sandgate_proto::{
     Problem, Reason,
-    v1::{CreateSandboxRequest, SandboxSpec, SandboxState},
+    v1::{
+        CreateSandboxRequest, FileTransfer, FileTransferResult, Lifecycle, OnIdle, SandboxSpec,
+        SandboxState,
+    },
 };
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Sandboxes, context::Key, events, flight::Flight, spec, state};
+use super::{Sandboxes, events, spec, state, uploads};
 use crate::{
-    clock, ids,
+    clock::span,
+    ids,
     ids::SandboxRef,
     principal::Principal,
     problem::{self, Result},
-    session::{self, DEFAULT_ALIAS},
+    session, step,
     store::{InsertOutcome, SandboxInsert, SandboxRecord, SessionRecord},
 };
 
-/// How long a provider may take: it may have to pull an image.
-const PATIENCE: Duration = Duration::from_secs(900);
-/// How long taking back may take.
-const ROLLBACK_PATIENCE: Duration = Duration::from_secs(120);
 /// How long a provider may take to say what it can do.
 const CAPABILITIES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The answer of a create.
 pub(crate) struct Created {
     pub(crate) sandbox: SandboxRecord,
+    /// What became of the files that were to be copied in; empty while it is being made.
+    pub(crate) uploads: Vec<FileTransferResult>,
     /// An earlier call made it.
     pub(crate) replayed: bool,
+}
+
+impl Created {
+    fn new(sandbox: SandboxRecord, files: &[FileTransfer], replayed: bool) -> Self {
+        let uploads = match state(&sandbox) {
+            SandboxState::Creating => Vec::new(),
+            _ => uploads::results(&sandbox, files),
+        };
+        Self {
+            sandbox,
+            uploads,
+            replayed,
+        }
+    }
 }
 
 impl Sandboxes {
@@ -44,40 +60,42 @@ impl Sandboxes {
     ) -> Result<Created> {
         let session_id = ids::session_id(&request.session_id)?;
         let session = self.sessions.get(principal, session_id).await?;
-        let wait = wait_time(&request)?;
+        let wait = wait_time(request.wait_timeout)?;
+        let files = request.upload_files.clone();
         let intent = self.intent(&session, request).await?;
         let (sandbox, replayed) = self.claim(intent).await?;
         let flight = match state(&sandbox) {
             SandboxState::Creating => self.creation(&session, &sandbox),
-            _ => return Ok(Created { sandbox, replayed }),
+            _ => return Ok(Created::new(sandbox, &files, replayed)),
         };
         let sandbox = match wait {
             None => flight.await?,
             Some(wait) => timeout(wait, flight).await.unwrap_or(Ok(sandbox))?,
         };
-        Ok(Created { sandbox, replayed })
+        Ok(Created::new(sandbox, &files, replayed))
     }
 
-    /// The session's default sandbox, made now if there is none.
-    pub(super) async fn default_sandbox(
+    /// A sandbox that is made on first use, by its alias; made now if there is none.
+    pub(super) async fn on_first_use(
         &self,
         principal: &Principal,
         session_id: Uuid,
+        alias: &str,
     ) -> Result<Uuid> {
-        let found = self.store.sandbox_by_alias(session_id, DEFAULT_ALIAS).await;
+        let found = self.store.sandbox_by_alias(session_id, alias).await;
         if let Some(sandbox) = found? {
             return Ok(sandbox.sandbox_id);
         }
         let request = CreateSandboxRequest {
             session_id: session_id.to_string(),
-            alias: DEFAULT_ALIAS.to_owned(),
+            alias: alias.to_owned(),
             ..Default::default()
         };
         match self.create(principal, request).await {
             Ok(created) => Ok(created.sandbox.sandbox_id),
-            // Somebody else was first: theirs is the default sandbox.
+            // Somebody else was first: theirs it is.
             Err(problem) if problem.reason() == Reason::AliasTaken => {
-                let wanted = SandboxRef::Alias(DEFAULT_ALIAS.to_owned());
+                let wanted = SandboxRef::Alias(alias.to_owned());
                 Ok(self
                     .find(principal, session_id, &wanted)
                     .await?
@@ -96,12 +114,7 @@ impl Sandboxes {
     ) -> Result<SandboxRecord> {
         let request_id = ids::optional_uuid("request_id", &request.request_id)?;
         let (sandbox_id, alias) = names(&request)?;
-        if !request.upload_files.is_empty() {
-            return Err(problem::unsupported(
-                "session_file_system",
-                "this gateway keeps no session files yet; leave upload_files empty",
-            ));
-        }
+        uploads::check(&request.upload_files)?;
         request.request_id.clear();
         request.wait_timeout = None;
         let fingerprint = Sha256::digest(request.encode_to_vec()).to_vec();
@@ -114,35 +127,31 @@ impl Sandboxes {
             .credentials
             .for_provider(session, &spec.provider)
             .await?;
+        let now = self.clock.now();
+        step::reached("gateway.create.checked")?;
+        let (id, provider) = (
+            sandbox_id.unwrap_or_else(Uuid::new_v4),
+            spec.provider.clone(),
+        );
         Ok(SandboxRecord {
-            sandbox_id: sandbox_id.unwrap_or_else(Uuid::new_v4),
-            session_id: session.session_id,
-            org_id: session.org_id.clone(),
             alias,
             request_id,
             fingerprint,
-            provider: spec.provider.clone(),
-            spec: spec.encode_to_vec(),
-            labels: spec.labels,
-            state: SandboxState::Creating.into(),
-            reason_code: String::new(),
-            reason_message: String::new(),
-            generation: 1,
-            version: 1,
-            provider_sandbox_id: String::new(),
-            instance_id: String::new(),
             credential_id: key.map(|key| key.value_id),
-            provider_state: Vec::new(),
-            state_key_id: String::new(),
-            workspace_path: String::new(),
-            home_path: String::new(),
-            create_time: clock::now(),
-            start_time: None,
-            delete_time: None,
+            due_time: Some(now + span(self.pace.takeover)),
+            labels: spec.labels.clone(),
+            ..SandboxRecord::new(id, session, provider, spec.encode_to_vec(), now)
         })
     }
 
     async fn check_required(&self, spec: &SandboxSpec) -> Result<()> {
+        let on_idle = spec.lifecycle.as_ref().map(Lifecycle::on_idle);
+        match on_idle.unwrap_or_default() {
+            OnIdle::Stop => self.check_had(&spec.provider, "stop")?,
+            OnIdle::Pause => self.check_had(&spec.provider, "pause")?,
+            OnIdle::Hibernate => self.check_had(&spec.provider, "hibernate")?,
+            OnIdle::Unspecified | OnIdle::Delete => {}
+        }
         if spec.required_capabilities.is_empty() {
             return Ok(());
         }
@@ -192,79 +201,11 @@ impl Sandboxes {
             InsertOutcome::NoSession => Err(problem::session_not_found(intent.session_id)),
         }
     }
-
-    /// The work of a create: joined if it is under way, begun if it is not, also after a crash.
-    pub(super) fn creation(&self, session: &SessionRecord, sandbox: &SandboxRecord) -> Flight {
-        let work = self.clone().carry_out(session.clone(), sandbox.clone());
-        self.flights.join_or_start(sandbox.sandbox_id, work)
-    }
-
-    async fn carry_out(
-        self,
-        session: SessionRecord,
-        sandbox: SandboxRecord,
-    ) -> Result<SandboxRecord> {
-        match self.ask_provider(&session, &sandbox).await {
-            Ok(changes) => match self.change(&sandbox, &changes).await? {
-                Some(running) => Ok(running),
-                // A delete came in between, and wins; it deletes what was made.
-                None => self.reload(sandbox.sandbox_id).await,
-            },
-            Err(problem) => {
-                self.take_back(&session, &sandbox, &problem).await?;
-                Err(problem)
-            }
-        }
-    }
-
-    async fn ask_provider(
-        &self,
-        session: &SessionRecord,
-        sandbox: &SandboxRecord,
-    ) -> Result<crate::store::Changes> {
-        let spec = SandboxSpec::decode(sandbox.spec.as_slice())
-            .map_err(|error| problem::internal("sandbox row", &error))?;
-        let context = self.context(session, sandbox, Key::MadeWith).await?;
-        let answer = self.lane(sandbox)?.create(&context, spec, PATIENCE).await?;
-        self.answered(sandbox, &answer).await
-    }
-
-    /// Removes what a failed create may have left, and the row with it. Where the provider cannot
-    /// be asked the row stays, in FAILED, so that what it may have made is never forgotten.
-    async fn take_back(
-        &self,
-        session: &SessionRecord,
-        sandbox: &SandboxRecord,
-        problem: &Problem,
-    ) -> Result<()> {
-        let removed = self.remove(session, sandbox, ROLLBACK_PATIENCE).await;
-        if removed.is_ok() || never_asked(problem) {
-            let event = events::taken_back(sandbox, problem)?;
-            self.store
-                .forget_sandbox(sandbox.sandbox_id, sandbox.version, Some(&event))
-                .await?;
-            self.release_key(sandbox).await;
-            return Ok(());
-        }
-        let mut changes = sandbox.unchanged();
-        changes.state = SandboxState::Failed.into();
-        changes.reason_code = problem.reason().name().to_owned();
-        changes.reason_message = problem.message().to_owned();
-        self.change(sandbox, &changes).await.map(drop)
-    }
 }
 
-/// The provider was not even reached, so it made nothing.
-fn never_asked(problem: &Problem) -> bool {
-    problem.reason() == Reason::ProviderUnavailable
-        && problem
-            .facts()
-            .iter()
-            .any(|(key, value)| *key == "outcome" && value == "rejected")
-}
-
-fn wait_time(request: &CreateSandboxRequest) -> Result<Option<Duration>> {
-    let Some(wait) = request.wait_timeout else {
+/// How long a caller waits; none: to the end.
+pub(super) fn wait_time(wait: Option<prost_types::Duration>) -> Result<Option<Duration>> {
+    let Some(wait) = wait else {
         return Ok(None);
     };
     Duration::try_from(wait)

@@ -1,8 +1,12 @@
 //! A sandbox as callers see it.
 
 use prost::Message as _;
-use sandgate_proto::v1::{Reason, Sandbox, SandboxSpec};
+use sandgate_proto::v1::{Reason, Sandbox, SandboxSpec, SandboxState};
 
+use super::{
+    clocks::{Clocks, Which},
+    state,
+};
 use crate::{
     clock,
     problem::{self, Result},
@@ -12,11 +16,17 @@ use crate::{
 /// The row on the wire.
 pub(crate) fn describe(record: &SandboxRecord) -> Result<Sandbox> {
     let spec = SandboxSpec::decode(record.spec.as_slice())
-        .map_err(|error| problem::internal("sandbox row", &error))?;
+        .map_err(|error| problem::damaged("sandbox row", &error))?;
     let reason = (!record.reason_code.is_empty()).then(|| Reason {
         code: record.reason_code.clone(),
         message: record.reason_message.clone(),
     });
+    let clocks = Clocks::of(record);
+    let running = match state(record) {
+        SandboxState::Running | SandboxState::Pausing | SandboxState::Paused => record.running,
+        _ => 0,
+    };
+    let deadline = |which| clocks.deadline(which).map(clock::timestamp);
     Ok(Sandbox {
         session_id: record.session_id.to_string(),
         sandbox_id: record.sandbox_id.to_string(),
@@ -33,6 +43,11 @@ pub(crate) fn describe(record: &SandboxRecord) -> Result<Sandbox> {
         home_path: record.home_path.clone(),
         create_time: Some(clock::timestamp(record.create_time)),
         start_time: record.start_time.map(clock::timestamp),
-        ..Default::default()
+        last_activity_time: Some(clock::timestamp(record.activity_time)),
+        idle_deadline: deadline(Which::Idle),
+        lease_expire_time: deadline(Which::Lease).or(deadline(Which::Retention)),
+        max_expire_time: deadline(Which::MaxLifetime),
+        provider_expire_time: deadline(Which::Provider),
+        running_executions: u32::try_from(running).unwrap_or_default(),
     })
 }

@@ -42,6 +42,11 @@ impl Flights {
         self.lock().get(&sandbox_id).cloned()
     }
 
+    /// The sandboxes that are worked on.
+    pub(super) fn ids(&self) -> Vec<Uuid> {
+        self.lock().keys().copied().collect()
+    }
+
     /// Joins the flight under way, or starts this one.
     pub(super) fn join_or_start<F>(&self, sandbox_id: Uuid, work: F) -> Flight
     where
@@ -64,7 +69,9 @@ impl Flights {
             .tasks
             .spawn_on(work, &self.runtime)
             .map(|result| {
-                result.unwrap_or_else(|error| Err(problem::internal("sandbox work", &error)))
+                result
+                    .unwrap_or_else(|error| Err(problem::internal("sandbox work", &error)))
+                    .map_err(problem::begun)
             })
             .boxed()
             .shared();

@@ -1,57 +1,85 @@
 //! Logical sandboxes: who owns them, where they are in their life, and which provider has them.
 //!
 //! ```text
-//!              create                       stop
-//!   (intent) CREATING ───────▶ RUNNING ───────────▶ STOPPING ──▶ STOPPED
-//!      │  failed: taken back      ▲                                 │
-//!      ▼                          └──────────── STARTING ◀──────────┘ start
-//!   no row, or FAILED if what was made could not be taken back
+//!               create                       stop
+//!    (intent) CREATING ───────▶ RUNNING ───────────▶ STOPPING ──▶ STOPPED
+//!       │  failed: taken back    ▲  │                                │
+//!       ▼                        │  │ pause                          │ start
+//!    DELETED, or FAILED while    │  └──────▶ PAUSING ──▶ PAUSED      │
+//!    something may be left       │                         │ resume  │
+//!                                └──────── STARTING ◀──────┴─────────┘
 //!
-//!   any of these ── delete ──▶ DELETING ──▶ DELETED (a tombstone)
+//!    any of these ── vanished upstream ──▶ FAILED
+//!    any of these ── delete ──▶ DELETING ──▶ DELETED (a tombstone, for a day)
 //! ```
 //!
 //! Every arrow is a compare-and-set on the row's version, so that of two changes one wins and the
-//! other looks again. What a provider is asked runs in a flight: one at a time for each sandbox, not
-//! tied to the call that began it.
+//! other looks again; a delete wins over everything. What a provider is asked runs in a flight: one
+//! at a time for each sandbox, not tied to the call that began it. A row on its way from one state
+//! to another is held by whoever flies it; once nobody holds it any more, another gateway finishes
+//! what was begun. docs/lifecycle.md tells the whole.
 
+mod adopt;
+mod answer;
+mod beat;
+mod clocks;
+mod closing;
+mod compare;
 mod context;
 mod create;
+mod creation;
 mod describe;
+mod elsewhere;
 mod events;
 mod flight;
-mod life;
+mod look;
+mod missing;
 mod payload;
 mod remove;
+mod rest;
+mod rise;
 mod route;
 mod routes;
 mod running;
 mod spec;
+mod state;
+mod touches;
+mod uploads;
+mod walk;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use prost::Message as _;
-use sandgate_proto::v1::{Sandbox, SandboxState};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub(crate) use compare::{Action, Comparison};
 pub(crate) use describe::describe;
 pub(crate) use route::{Needs, Target};
 
 use crate::{
-    config::LimitArgs,
+    clock::{Clock, span},
+    config::{LimitArgs, Pace},
     credential::Credentials,
-    fleet::{Answer, Fleet, Lane},
+    fleet::{Fleet, Lane},
     ids::SandboxRef,
+    kept::Kept,
     principal::{Owner, Principal},
     problem::{self, Result},
     session::Sessions,
     store::{Changes, SandboxFilter, SandboxRecord, SessionRecord, Store},
     vault::Vault,
 };
+use clocks::Clocks;
 use flight::Flights;
 use routes::Routes;
 use running::Started;
+use state::{backoff, contended, is_on_its_way, state, state_name, was_never_made};
+use touches::Touches;
 
+/// How long a deleted sandbox is remembered.
+pub(crate) const TOMBSTONE: Duration = Duration::from_secs(24 * 3600);
+/// How often a change looks again because another change came first.
+const TRIES: usize = 8;
 /// The sandboxes of this installation. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Sandboxes {
@@ -59,12 +87,17 @@ pub(crate) struct Sandboxes {
     fleet: Arc<Fleet>,
     sessions: Arc<Sessions>,
     credentials: Arc<Credentials>,
+    kept: Arc<Kept>,
     vault: Vault,
     limits: LimitArgs,
     gateway_id: Uuid,
     flights: Arc<Flights>,
     routes: Arc<Routes>,
     started: Arc<Started>,
+    touches: Arc<Touches>,
+    comparisons: Arc<compare::Comparisons>,
+    clock: Clock,
+    pace: Pace,
 }
 
 /// What sandboxes stand on.
@@ -73,9 +106,12 @@ pub(crate) struct Parts {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) credentials: Arc<Credentials>,
+    pub(crate) kept: Arc<Kept>,
     pub(crate) vault: Vault,
     pub(crate) limits: LimitArgs,
     pub(crate) gateway_id: Uuid,
+    pub(crate) clock: Clock,
+    pub(crate) pace: Pace,
 }
 
 impl Sandboxes {
@@ -85,12 +121,17 @@ impl Sandboxes {
             fleet: parts.fleet,
             sessions: parts.sessions,
             credentials: parts.credentials,
+            kept: parts.kept,
             vault: parts.vault,
             limits: parts.limits,
             gateway_id: parts.gateway_id,
-            flights: Arc::new(Flights::new(tasks)),
+            flights: Arc::new(Flights::new(tasks.clone())),
             routes: Arc::default(),
             started: Arc::default(),
+            touches: Arc::default(),
+            comparisons: Arc::new(compare::Comparisons::new(tasks)),
+            clock: parts.clock,
+            pace: parts.pace,
         }
     }
 
@@ -107,8 +148,10 @@ impl Sandboxes {
             SandboxRef::Alias(alias) => self.store.sandbox_by_alias(session_id, alias).await,
             SandboxRef::Default => return Err(problem::no_default_sandbox()),
         };
+        let oldest = self.clock.now() - span(TOMBSTONE);
         let sandbox = found?
             .filter(|sandbox| sandbox.session_id == session_id)
+            .filter(|sandbox| sandbox.delete_time.is_none_or(|time| time > oldest))
             .ok_or_else(|| problem::sandbox_not_found(wanted))?;
         Ok((session, sandbox))
     }
@@ -152,19 +195,47 @@ impl Sandboxes {
         self.routes.forget_all();
     }
 
-    /// Applies changes to a row that nobody changed since; none where somebody did.
+    /// Applies changes to a row that nobody changed since; none where somebody did. When to look at
+    /// it next follows from what it is then.
     async fn change(
         &self,
         sandbox: &SandboxRecord,
-        changes: &Changes,
+        mut changes: Changes,
     ) -> Result<Option<SandboxRecord>> {
-        let event = events::changed(sandbox, changes)?;
+        self.settle(sandbox, &mut changes);
+        let event = events::changed(sandbox, &changes)?;
         let changed = self
             .store
-            .change_sandbox(sandbox.sandbox_id, sandbox.version, changes, event.as_ref())
+            .change_sandbox(
+                sandbox.sandbox_id,
+                sandbox.version,
+                &changes,
+                event.as_ref(),
+            )
             .await?;
         self.routes.forget(sandbox.sandbox_id);
         Ok(changed)
+    }
+
+    /// Fills in what follows from the other changes.
+    fn settle(&self, sandbox: &SandboxRecord, changes: &mut Changes) {
+        let now = self.clock.now();
+        if changes.state != sandbox.state {
+            changes.state_time = now;
+            changes.tries = 0;
+        }
+        changes.due_time = self.due(&sandbox.changed(changes), now);
+    }
+
+    /// When to look at a row next.
+    fn due(&self, sandbox: &SandboxRecord, now: i64) -> Option<i64> {
+        if is_on_its_way(state(sandbox)) {
+            return Some(now + span(self.pace.takeover));
+        }
+        if was_never_made(sandbox) {
+            return Some(now + backoff(self.pace.first_retry, sandbox.tries));
+        }
+        Clocks::of(sandbox).next_look(now)
     }
 
     async fn reload(&self, sandbox_id: Uuid) -> Result<SandboxRecord> {
@@ -172,50 +243,9 @@ impl Sandboxes {
         found.ok_or_else(|| problem::sandbox_not_found(sandbox_id))
     }
 
-    /// What a provider's answer changes in the row, new state sealed.
-    async fn answered(&self, sandbox: &SandboxRecord, answer: &Answer) -> Result<Changes> {
-        let mut changes = seen(sandbox, &answer.sandbox);
-        if let Some(state) = &answer.state {
-            self.seal_state(sandbox, &state.state, &mut changes).await?;
-        }
-        Ok(changes)
-    }
-
     fn lane(&self, sandbox: &SandboxRecord) -> Result<Lane> {
         self.fleet
             .provider(&sandbox.provider)?
             .lane(&sandbox.instance_id, None)
     }
-}
-
-/// The state of a row; a number from a later version counts as unknown.
-fn state(sandbox: &SandboxRecord) -> SandboxState {
-    SandboxState::try_from(sandbox.state).unwrap_or(SandboxState::Unknown)
-}
-
-/// The name of a state without its prefix, as in `STOPPED`.
-fn state_name(state: SandboxState) -> &'static str {
-    state.as_str_name().trim_start_matches("SANDBOX_STATE_")
-}
-
-/// What a provider's answer changes in the row.
-fn seen(sandbox: &SandboxRecord, seen: &Sandbox) -> Changes {
-    let mut changes = sandbox.unchanged();
-    changes.state = seen.state;
-    let reason = seen.reason.clone().unwrap_or_default();
-    (changes.reason_code, changes.reason_message) = (reason.code, reason.message);
-    changes
-        .provider_sandbox_id
-        .clone_from(&seen.provider_sandbox_id);
-    changes.instance_id.clone_from(&seen.instance_id);
-    changes.workspace_path.clone_from(&seen.workspace_path);
-    changes.home_path.clone_from(&seen.home_path);
-    changes.start_time = seen
-        .start_time
-        .and_then(crate::clock::millis)
-        .or(sandbox.start_time);
-    if let Some(spec) = &seen.spec {
-        changes.spec = spec.encode_to_vec();
-    }
-    changes
 }

@@ -7,13 +7,13 @@ use sandgate_proto::v1::{SandboxSpec, SandboxState};
 use sandgate_service::WorkerId;
 use uuid::Uuid;
 
-use super::{Sandboxes, context::Key, state, state_name};
+use super::{Sandboxes, context::Key, state, state_name, touches::Touch};
 use crate::{
     fleet::{Context, Lane},
     ids::SandboxRef,
     principal::{Owner, Principal},
     problem::{self, Result},
-    session,
+    session::{self, DEFAULT_ALIAS},
     store::{SandboxRecord, SessionRecord},
 };
 
@@ -26,6 +26,9 @@ pub(crate) struct Target {
     /// What the spec's `secret_env` asks for.
     spec_secrets: Vec<(String, String)>,
     context: Context,
+    touch: Touch,
+    /// How often the sandbox was started again, each time without what ran before.
+    boots: i64,
 }
 
 /// What the rpc needs of the sandbox.
@@ -55,11 +58,28 @@ impl Target {
         self.sandbox_id
     }
 
+    /// How often the sandbox was started again.
+    pub(crate) fn boots(&self) -> i64 {
+        self.boots
+    }
+
+    /// Whether executions may have ended that its runner does not know any more.
+    pub(crate) fn was_restarted(&self) -> bool {
+        self.boots > 0
+    }
+
     /// Whose it is.
     pub(crate) fn owner(&self) -> Owner {
         Owner {
             org_id: self.session.org_id.clone(),
             user_id: self.session.user_id.clone(),
+        }
+    }
+
+    /// Notes a use. A look is none.
+    fn used(&self, needs: Needs) {
+        if needs.running {
+            self.touch.now();
         }
     }
 
@@ -92,10 +112,32 @@ impl Sandboxes {
             && !session::has_expired(target.session.expire_time)
         {
             principal.allowed(needs.scope)?;
+            target.used(needs);
             return Ok(target);
         }
         // Boxed, since it is rarely needed and large: it would make every call's future so.
-        Box::pin(self.target(principal, session_id, wanted, needs)).await
+        let target = Box::pin(self.target(principal, session_id, wanted, needs)).await?;
+        target.used(needs);
+        Ok(target)
+    }
+
+    /// Whether the sandbox is in the life that the target was found in. Another gateway may have started
+    /// it anew since, and what ran before would run again.
+    pub(crate) async fn is_same_life(&self, target: &Target) -> Result<bool> {
+        let boots = self.store.boots(target.sandbox_id).await?;
+        let same = boots == Some(target.boots);
+        if !same {
+            self.routes.forget(target.sandbox_id);
+        }
+        Ok(same)
+    }
+
+    /// Whether a sandbox that was believed to run does not any more, asked of its provider.
+    pub(crate) async fn has_stopped(&self, target: &Target) -> Result<bool> {
+        let sandbox = self.reload(target.sandbox_id).await?;
+        self.routes.forget(target.sandbox_id);
+        let now = self.look(&target.session, sandbox).await?;
+        Ok(state(&now) != SandboxState::Running)
     }
 
     /// The way to the target's provider for what a worker relays.
@@ -112,23 +154,23 @@ impl Sandboxes {
         wanted: &SandboxRef,
         needs: Needs,
     ) -> Result<Arc<Target>> {
-        let made;
-        let wanted = match wanted {
-            SandboxRef::Default if needs.default_sandbox => {
-                self.sessions.get(principal, session_id).await?;
-                principal.allowed(needs.scope)?;
-                made = SandboxRef::Id(self.default_sandbox(principal, session_id).await?);
-                &made
-            }
-            wanted => wanted,
+        let alias = match wanted {
+            SandboxRef::Default if needs.default_sandbox => Some(DEFAULT_ALIAS),
+            SandboxRef::Alias(alias) if needs.default_sandbox => Some(alias.as_str()),
+            _ => None,
         };
+        let first = match alias {
+            Some(alias) => self.first_use(principal, session_id, alias, needs).await?,
+            None => None,
+        };
+        let wanted = first.as_ref().unwrap_or(wanted);
         let forgotten = self.routes.forgotten();
         let (session, sandbox) = self.find(principal, session_id, wanted).await?;
         principal.allowed(needs.scope)?;
         session::check_enabled(&session::describe(&session)?, &sandbox.provider)?;
         let sandbox = self.ready(&session, sandbox, wanted, needs).await?;
         let spec = SandboxSpec::decode(sandbox.spec.as_slice())
-            .map_err(|error| problem::internal("sandbox row", &error))?;
+            .map_err(|error| problem::damaged("sandbox row", &error))?;
         let key = self.credential(&session, &sandbox, Key::Current).await?;
         // A key is resolved afresh for each call, so that a route with one is not kept.
         let kept = key.is_none();
@@ -141,12 +183,35 @@ impl Sandboxes {
             provider: sandbox.provider.clone(),
             instance_id: sandbox.instance_id.clone(),
             spec_secrets: spec.secret_env.into_iter().collect(),
+            touch: self.touch(&sandbox),
+            boots: sandbox.boots,
         });
         if kept && state(&sandbox) == SandboxState::Running {
             let target = target.clone();
             self.routes.insert(sandbox.sandbox_id, target, forgotten);
         }
         Ok(target)
+    }
+
+    /// The sandbox that a call makes by using it first: the session's default one, or a face that is
+    /// its session's own.
+    async fn first_use(
+        &self,
+        principal: &Principal,
+        session_id: Uuid,
+        alias: &str,
+        needs: Needs,
+    ) -> Result<Option<SandboxRef>> {
+        let session = self.sessions.get(principal, session_id).await?;
+        principal.allowed(needs.scope)?;
+        let view = session::describe(&session)?;
+        let face = session::provider_of_face(&view, Some(alias));
+        let own = face.is_some_and(|face| session::ends_with_session(face, Some(alias)));
+        if alias != DEFAULT_ALIAS && !own {
+            return Ok(None);
+        }
+        let made = self.on_first_use(principal, session_id, alias).await?;
+        Ok(Some(SandboxRef::Id(made)))
     }
 
     /// Waits for a sandbox that is being made, starts one that is stopped.
@@ -162,7 +227,10 @@ impl Sandboxes {
             SandboxState::Deleted => Err(problem::sandbox_not_found(wanted)),
             SandboxState::Creating => self.creation(session, &sandbox).await,
             SandboxState::Starting => self.start(session, sandbox).await,
-            SandboxState::Stopped | SandboxState::Paused | SandboxState::Stopping
+            SandboxState::Stopped
+            | SandboxState::Paused
+            | SandboxState::Stopping
+            | SandboxState::Pausing
                 if needs.running && auto_start(&sandbox) =>
             {
                 self.start(session, sandbox).await

@@ -12,7 +12,10 @@ use uuid::Uuid;
 
 use super::{Sandboxes, Target, context::Key, state};
 use crate::problem::{self, Result};
-use sandgate_proto::{Reason, v1::SandboxState};
+use sandgate_proto::{
+    Reason,
+    v1::{RenewSandboxRequest, SandboxState},
+};
 
 /// How long a provider may take to say what runs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -107,7 +110,11 @@ impl Sandboxes {
         }
         let context = self.context(&session, &sandbox, Key::Either).await?;
         let lane = self.lane(&sandbox)?;
-        match lane.renew(&context, String::new(), PATIENCE).await {
+        let request = RenewSandboxRequest {
+            ended_cursor: sandbox.ended_cursor.clone(),
+            ..Default::default()
+        };
+        match lane.renew(&context, request, PATIENCE).await {
             Ok(renewed) => Ok(u64::from(renewed.running)),
             Err(problem) if problem.reason() == Reason::SandboxNotFound => Ok(0),
             Err(problem) => Err(problem),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use sandgate_proto::{
     Problem,
     v1::{Capabilities, Lifecycle, SandboxSpec, Session, Support},
@@ -11,8 +12,14 @@ use crate::{
     fleet::Fleet,
     problem::{self, Result},
     session,
+    store::SandboxRecord,
 };
 
+/// After which a sandbox that nobody uses counts as abandoned.
+const LEASE_TTL: prost_types::Duration = prost_types::Duration {
+    seconds: 20 * 60,
+    nanos: 0,
+};
 /// Shortest idle timeout that is not zero (never).
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 
@@ -45,7 +52,40 @@ pub(super) fn resolve(
         check_lifecycle(lifecycle)?;
     }
     session::apply_options(&mut spec, session, alias);
+    fill_clocks(&mut spec, alias);
     Ok(spec)
+}
+
+/// Fills in the clocks that do not depend on the provider. A face that belongs to its session as a
+/// whole goes with that, and by no clock of its own unless one was asked for.
+pub(super) fn fill_clocks(spec: &mut SandboxSpec, alias: Option<&str>) {
+    let for_good = session::ends_with_session(&spec.provider, alias);
+    let life = spec.lifecycle.get_or_insert_default();
+    if for_good {
+        life.idle_timeout
+            .get_or_insert(prost_types::Duration::default());
+    } else {
+        life.lease_ttl.get_or_insert(LEASE_TTL);
+    }
+    life.auto_start.get_or_insert(true);
+}
+
+/// The provider has filled in its own defaults: what it may not change stays as it was asked for.
+pub(super) fn keep_clocks(resolved: &mut Vec<u8>, asked: &SandboxSpec, sandbox: &SandboxRecord) {
+    let Ok(mut spec) = SandboxSpec::decode(resolved.as_slice()) else {
+        return;
+    };
+    let (life, asked) = (
+        spec.lifecycle.get_or_insert_default(),
+        asked.lifecycle.unwrap_or_default(),
+    );
+    life.lease_ttl = asked.lease_ttl;
+    life.max_lifetime = asked.max_lifetime;
+    life.auto_start = asked.auto_start;
+    if session::ends_with_session(&sandbox.provider, sandbox.alias.as_deref()) {
+        life.stopped_retention = asked.stopped_retention;
+    }
+    *resolved = spec.encode_to_vec();
 }
 
 /// The provider of a session that may use just one.
@@ -76,8 +116,8 @@ fn no_provider(fleet: &Fleet) -> Problem {
 }
 
 fn check_lifecycle(lifecycle: &Lifecycle) -> Result<()> {
+    check_idle_timeout("spec.lifecycle.idle_timeout", lifecycle.idle_timeout)?;
     let clocks = [
-        ("spec.lifecycle.idle_timeout", lifecycle.idle_timeout),
         ("spec.lifecycle.lease_ttl", lifecycle.lease_ttl),
         (
             "spec.lifecycle.stopped_retention",
@@ -86,19 +126,33 @@ fn check_lifecycle(lifecycle: &Lifecycle) -> Result<()> {
         ("spec.lifecycle.max_lifetime", lifecycle.max_lifetime),
     ];
     for (field, clock) in clocks {
-        let Some(clock) = clock else { continue };
-        match Duration::try_from(clock) {
-            Ok(never) if never.is_zero() && field.ends_with("idle_timeout") => {}
-            Ok(time) if time >= SHORTEST_IDLE => {}
-            _ => {
-                return Err(Problem::invalid_field(
-                    field,
-                    "must be at least 1 s (idle_timeout may be 0: never)",
-                ));
-            }
-        }
+        check_clock(field, clock, false)?;
     }
     Ok(())
+}
+
+/// Refuses a malformed idle timeout.
+pub(super) fn check_idle_timeout(
+    field: &'static str,
+    time: Option<prost_types::Duration>,
+) -> Result<()> {
+    check_clock(field, time, true)
+}
+
+fn check_clock(
+    field: &'static str,
+    clock: Option<prost_types::Duration>,
+    may_be_never: bool,
+) -> Result<()> {
+    let Some(clock) = clock else { return Ok(()) };
+    match Duration::try_from(clock) {
+        Ok(never) if never.is_zero() && may_be_never => Ok(()),
+        Ok(time) if time >= SHORTEST_IDLE => Ok(()),
+        _ => Err(Problem::invalid_field(
+            field,
+            "must be at least 1 s (idle_timeout may be 0: never)",
+        )),
+    }
 }
 
 /// Refuses a create whose required capabilities the provider does not have.

@@ -39,14 +39,14 @@ pub enum StartError {
     )]
     Workers(#[source] io::Error),
     /// The database cannot be used.
-    #[error(
-        "cannot use the database {path}: {cause}; check that the folder is there and writable, and the disk not full"
-    )]
+    #[error("cannot use the database {path}: {cause}; {remedy}")]
     Store {
         /// Which file.
         path: PathBuf,
         /// Why not.
         cause: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// The audit file cannot be written.
     #[error(

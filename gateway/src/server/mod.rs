@@ -90,6 +90,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             agents: rooms.owned.agents,
             sandboxes: rooms.sandboxes,
             replays: rooms.replays,
+            kept: rooms.owned.kept,
         },
         services,
     );

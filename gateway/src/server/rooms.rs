@@ -16,6 +16,7 @@ use crate::{
     credential::{Connections, Credentials, GitHub, Safe, Secrets},
     fleet::{Fleet, Runtimes},
     identity::{Authenticator, Settings},
+    kept::Kept,
     lease,
     replay::Replays,
     retain::retain,
@@ -57,12 +58,14 @@ pub(super) struct Owned {
     pub(super) credentials: Arc<Credentials>,
     pub(super) secrets: Arc<Secrets>,
     pub(super) connections: Arc<Connections>,
+    pub(super) kept: Arc<Kept>,
 }
 
 impl Ground {
     async fn new(config: &Config, workers: &Workers) -> Result<Self, StartError> {
         let unusable = |error: StoreError| StartError::Store {
             path: config.database.clone(),
+            remedy: error.fault().remedy(),
             cause: error.to_string(),
         };
         let store = SqliteStore::open(&config.database).await;
@@ -88,6 +91,7 @@ impl Owned {
         let sessions = Arc::new(Sessions::new(store.clone(), offer, agents.clone()));
         let safe = Safe::new(store.clone(), ground.vault.clone());
         let credentials = Credentials::new(safe.clone(), config.connections.github_hosts());
+        let kept = Kept::new(store.clone(), ground.vault.clone());
         let bytes = config.limits.quota_session_bytes;
         let secrets = Secrets::new(safe.clone(), sessions.clone(), bytes);
         let github = GitHub::new(web::client()?, config.connections.github_api_url());
@@ -98,6 +102,7 @@ impl Owned {
             credentials: Arc::new(credentials),
             secrets: Arc::new(secrets),
             connections: Arc::new(connections),
+            kept: Arc::new(kept),
         })
     }
 }
@@ -124,7 +129,7 @@ impl Rooms {
             store.clone(),
             owned.sessions.clone(),
             sandboxes.clone(),
-            vec![owned.credentials.clone()],
+            vec![owned.credentials.clone(), owned.kept.clone()],
             tasks.clone(),
             config.pace,
         );
@@ -146,19 +151,43 @@ impl Rooms {
     pub(super) fn watch(&self, config: &Config, tasks: &TaskTracker, drain: &Drain) {
         self.ground.fleet.watch(tasks, drain);
         self.identity.watch(tasks, drain);
-        let looking = lease::watch(
+        let keeper = lease::Keeper::new(
             self.removals.clone(),
-            config.pace,
+            self.sandboxes.clone(),
+            self.ground.store.clone(),
+            config,
             tasks.clone(),
-            drain.clone(),
         );
-        tasks.spawn(looking);
+        tasks.spawn(keeper.run(drain.clone()));
+        let store = self.ground.store.clone();
+        let gone = move |before, limit| {
+            let store = store.clone();
+            async move { store.drop_tombstones_before(before, limit).await }
+        };
+        tasks.spawn(retain(
+            "deleted sandboxes",
+            sandbox::TOMBSTONE,
+            drain.clone(),
+            gone,
+        ));
         let store = self.ground.store.clone();
         let answers = move |before, limit| {
             let store = store.clone();
             async move { store.drop_answers_before(before, limit).await }
         };
         tasks.spawn(retain("answers", ANSWERS, drain.clone(), answers));
+        let kept = self.owned.kept.clone();
+        let executions = move |now, limit| {
+            let kept = kept.clone();
+            async move { kept.drop_before(now, limit).await }
+        };
+        // Each says itself when it expires.
+        tasks.spawn(retain(
+            "executions",
+            Duration::ZERO,
+            drain.clone(),
+            executions,
+        ));
         if let Some(days) = config.audit.days() {
             let store = self.ground.store.clone();
             let events = move |before, limit| {
@@ -177,9 +206,12 @@ fn sandboxes(config: &Config, ground: &Ground, owned: &Owned, tasks: &TaskTracke
         fleet: ground.fleet.clone(),
         sessions: owned.sessions.clone(),
         credentials: owned.credentials.clone(),
+        kept: owned.kept.clone(),
         vault: ground.vault.clone(),
         limits: config.limits,
         gateway_id: ground.gateway_id,
+        clock: config.clock.clone(),
+        pace: config.pace,
     };
     Sandboxes::new(parts, tasks.clone())
 }

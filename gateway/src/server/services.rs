@@ -26,8 +26,13 @@ pub(super) fn with_own(routes: Routes, rooms: &Rooms) -> Routes {
         credentials: rooms.owned.credentials.clone(),
         sandboxes: rooms.sandboxes.clone(),
         replays: rooms.replays.clone(),
+        kept: rooms.owned.kept.clone(),
     };
-    let admin = AdminServiceServer::new(AdminRpc::new(rooms.identity.keys(), rotation));
+    let admin = AdminServiceServer::new(AdminRpc::new(
+        rooms.identity.keys(),
+        rotation,
+        rooms.sandboxes.clone(),
+    ));
     let agent = AgentServiceServer::new(AgentRpc::new(rooms.owned.agents.clone()));
     let audit = AuditServiceServer::new(AuditRpc::new(rooms.log.clone()));
     let connection = ConnectionServiceServer::new(ConnectionRpc::new(

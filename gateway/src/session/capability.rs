@@ -18,7 +18,7 @@ use crate::{
 const SANDBOXES: &[(&str, &str)] = &[
     ("local", "local"),
     (CONTAINER_SANDBOX, "container"),
-    ("docker", "container"),
+    (DOCKER, "container"),
     ("daytona", "daytona"),
     ("codesandbox", "codesandbox"),
     ("e2b", "e2b"),
@@ -27,6 +27,8 @@ const SANDBOXES: &[(&str, &str)] = &[
 const PLAIN: &[&str] = &[STORAGE, "session_file_system"];
 /// What comes with every sandbox.
 const STORAGE: &str = "session_storage";
+/// The face of which each session has one.
+const DOCKER: &str = "docker";
 /// The one that can be switched off.
 const CONTAINER_SANDBOX: &str = "container_sandbox";
 /// Providers whose key is their user's connection of the same name.
@@ -191,6 +193,12 @@ pub(super) fn granted<'a>(
 /// Whether a session may use a provider.
 pub(crate) fn enabled(session: &Session, provider: &str) -> bool {
     granted(session, provider, None).is_some()
+}
+
+/// Whether a sandbox of this alias is its session's own as a whole: one for each session, made on first
+/// use, gone with it.
+pub(crate) fn ends_with_session(provider: &str, alias: Option<&str>) -> bool {
+    alias == Some(DOCKER) && provider_of(DOCKER) == Some(provider)
 }
 
 /// The provider of the face that the sandbox's alias names, if the session was given that.

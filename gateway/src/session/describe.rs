@@ -61,7 +61,7 @@ pub(crate) fn describe(record: &SessionRecord) -> Result<Session> {
 /// What was asked for, resolved.
 pub(super) fn definition(record: &SessionRecord) -> Result<CreateSessionRequest> {
     CreateSessionRequest::decode(record.definition.as_slice())
-        .map_err(|error| problem::internal("session row", &error))
+        .map_err(|error| problem::damaged("session row", &error))
 }
 
 pub(super) fn etag(record: &SessionRecord) -> String {

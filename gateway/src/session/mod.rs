@@ -17,7 +17,8 @@ use sandgate_proto::{
 use uuid::Uuid;
 
 pub(crate) use capability::{
-    Capabilities, capabilities_of, check_enabled, connection_of, provider_of_face, providers,
+    Capabilities, capabilities_of, check_enabled, connection_of, ends_with_session,
+    provider_of_face, providers,
 };
 pub(crate) use describe::{DEFAULT_ALIAS, describe};
 pub(crate) use mask::Mask;

@@ -101,12 +101,10 @@ impl Removals {
 
     /// Marks the sessions deleted whose time has come.
     pub(crate) async fn expire(&self, now: i64, limit: u32) -> Result<()> {
-        for session_id in self.store.expire_sessions(now, limit).await? {
+        let event = crate::watch::session_deleted;
+        for session_id in self.store.expire_sessions(now, limit, event).await? {
             tracing::info!(%session_id, "session has expired");
             self.sandboxes.forget_session(session_id);
-            self.store
-                .append_event(&crate::watch::session_deleted(session_id))
-                .await?;
         }
         Ok(())
     }

@@ -31,8 +31,8 @@ pub(crate) struct EventRecord {
 /// Events of sessions, in the order in which they happened.
 #[async_trait]
 pub(crate) trait EventStore: Send + Sync + 'static {
-    /// Adds an event; false where one with its `once` is there already.
-    async fn append_event(&self, event: &NewEvent) -> Result<bool, StoreError>;
+    /// Adds events, but for those with a `once` that is there already; how many were added.
+    async fn append_events(&self, events: &[NewEvent]) -> Result<usize, StoreError>;
 
     /// Events of a session after a place, oldest first.
     async fn events_after(

@@ -4,9 +4,13 @@
 mod agent;
 mod audit;
 mod event;
+mod fault;
+mod kept;
 mod key;
+mod life;
 mod record;
 mod request;
+mod sandbox;
 mod session;
 mod sqlite;
 mod value;
@@ -14,12 +18,15 @@ mod value;
 pub(crate) use agent::{AgentChanges, AgentFilter, AgentRecord, AgentStore};
 pub(crate) use audit::{AuditFilter, AuditRecord, AuditStore};
 pub(crate) use event::{EventRecord, EventStore, NewEvent};
+pub(crate) use fault::Fault;
+pub(crate) use kept::{KeptPage, KeptRecord, KeptStore};
 pub(crate) use key::{KeyFilter, KeyRecord, KeyStore};
+pub(crate) use life::LifeStore;
 pub(crate) use record::{
-    Changes, InsertOutcome, PageKey, SandboxFilter, SandboxInsert, SandboxRecord, SessionFilter,
-    SessionRecord, StateRecord,
+    InsertOutcome, PageKey, SandboxFilter, SandboxInsert, SessionFilter, SessionRecord,
 };
 pub(crate) use request::{AnswerRecord, RequestStore};
+pub(crate) use sandbox::{Changes, Looked, SandboxRecord, StateRecord};
 pub(crate) use session::{SessionChanges, SessionStore};
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use value::{ValueKind, ValueRecord, ValueStore};
@@ -40,6 +47,9 @@ pub(crate) enum StoreError {
     /// A row holds what this version cannot read.
     #[error("row {0} cannot be read")]
     Corrupt(String),
+    /// The database's own check found damage.
+    #[error("its check says: {0}")]
+    Check(String),
     /// The folder of the database cannot be used.
     #[error("data folder: {0}")]
     Folder(#[from] std::io::Error),
@@ -48,10 +58,21 @@ pub(crate) enum StoreError {
 /// Sessions and sandboxes, kept durably. Every method is one transaction.
 #[async_trait]
 pub(crate) trait Store:
-    AgentStore + AuditStore + EventStore + KeyStore + RequestStore + SessionStore + ValueStore
+    AgentStore
+    + AuditStore
+    + EventStore
+    + KeptStore
+    + KeyStore
+    + LifeStore
+    + RequestStore
+    + SessionStore
+    + ValueStore
 {
     /// The id of this installation, made on first use; the same for all gateways on one store.
     async fn gateway_id(&self) -> Result<Uuid, StoreError>;
+
+    /// Whether it takes changes now: makes one, of something that nobody reads.
+    async fn probe(&self) -> Result<(), StoreError>;
 
     /// Adds a session, unless its id or its owner's request_id is taken: then the one that has it.
     async fn insert_session(
@@ -112,11 +133,12 @@ pub(crate) trait Store:
         event: Option<&NewEvent>,
     ) -> Result<Option<SandboxRecord>, StoreError>;
 
-    /// Forgets a sandbox whose create was taken back, tells it, and frees its request_id and alias.
+    /// As [`Self::change_sandbox`], for one whose create was taken back: frees its request_id and id.
     async fn forget_sandbox(
         &self,
         sandbox_id: Uuid,
         version: i64,
+        changes: &Changes,
         event: Option<&NewEvent>,
     ) -> Result<bool, StoreError>;
 

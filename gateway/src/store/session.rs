@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{InsertOutcome, SessionRecord, StoreError};
+use super::{InsertOutcome, NewEvent, SessionRecord, StoreError};
 
 /// The columns of a session that its owner may change. A change sets all of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +44,14 @@ pub(crate) trait SessionStore: Send + Sync + 'static {
         alias: &str,
     ) -> Result<BTreeMap<Uuid, Uuid>, StoreError>;
 
-    /// Marks sessions deleted whose time has come, at most `limit`, and makes their clean-up due.
-    async fn expire_sessions(&self, now: i64, limit: u32) -> Result<Vec<Uuid>, StoreError>;
+    /// Marks sessions deleted whose time has come, at most `limit`, makes their clean-up due, and
+    /// tells what `event` says of each.
+    async fn expire_sessions(
+        &self,
+        now: i64,
+        limit: u32,
+        event: fn(Uuid) -> NewEvent,
+    ) -> Result<Vec<Uuid>, StoreError>;
 
     /// Deleted sessions whose clean-up is due, longest due first.
     async fn sessions_to_clean(

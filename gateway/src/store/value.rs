@@ -94,6 +94,15 @@ pub(crate) trait ValueStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<ValueRecord>, StoreError>;
 
+    /// All versions of this name, of whoever, after this one, in the order of their ids.
+    async fn versions_named(
+        &self,
+        kind: ValueKind,
+        name: &str,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<ValueRecord>, StoreError>;
+
     /// Takes all secrets of a session out of use.
     async fn delete_values_of_session(&self, session_id: Uuid) -> Result<(), StoreError>;
 

@@ -26,7 +26,7 @@ pub(crate) fn session_deleted(session_id: Uuid) -> NewEvent {
 }
 
 /// The end of an execution, told once, whoever sees it first.
-pub(super) fn execution_finished(
+pub(crate) fn execution_finished(
     session_id: Uuid,
     sandbox_id: Uuid,
     execution: Execution,

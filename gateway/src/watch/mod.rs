@@ -11,12 +11,12 @@ mod topics;
 use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, stream};
-use sandgate_proto::v1::{Execution, WatchSessionResponse};
+use sandgate_proto::v1::WatchSessionResponse;
 use sandgate_service::Drain;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-pub(crate) use event::{new_event, session_deleted};
+pub(crate) use event::{execution_finished, new_event, session_deleted};
 
 use crate::{
     ids::SandboxRef,
@@ -103,18 +103,6 @@ impl Watches {
                 Err(problem) => Some((Err(problem), None)),
             }
         }))
-    }
-
-    /// Tells that an execution has ended, unless that was told before.
-    pub(crate) async fn execution_ended(
-        &self,
-        session_id: Uuid,
-        sandbox_id: Uuid,
-        execution: Execution,
-    ) -> Result<()> {
-        let event = event::execution_finished(session_id, sandbox_id, execution);
-        self.store.append_event(&event).await?;
-        Ok(())
     }
 }
 

@@ -160,7 +160,7 @@ impl Reader {
             self.seq = record.seq;
             if self.wants(&record) {
                 let entry = SessionEvent::decode(record.payload.as_slice())
-                    .map_err(|error| problem::internal("session event", &error))?;
+                    .map_err(|error| problem::damaged("session event", &error))?;
                 self.push(entry, true);
             }
         }

@@ -3,17 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use futures::{StreamExt as _, stream};
-use sandgate_proto::{
-    Reason,
-    v1::{Execution, SandboxState},
-};
+use sandgate_proto::{Reason, v1::SandboxState};
 use sandgate_service::Drain;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Watches, sandboxes_of};
 use crate::{
-    clock,
     problem::Result,
     store::{PageKey, SandboxRecord, SessionRecord},
 };
@@ -38,11 +34,20 @@ struct Asked {
     mute: bool,
 }
 
-/// A sandbox to ask, and since when its session is watched.
+impl Asked {
+    /// From what the lease task has saved.
+    fn of(sandbox: &SandboxRecord) -> Self {
+        Self {
+            cursor: sandbox.ended_cursor.clone(),
+            mute: false,
+        }
+    }
+}
+
+/// A sandbox to ask.
 struct Task {
     session: SessionRecord,
     sandbox: SandboxRecord,
-    since: i64,
     asked: Asked,
 }
 
@@ -65,8 +70,8 @@ pub(super) async fn renew(watches: Watches, drain: Drain) {
 
 async fn round(watches: &Watches, known: &Known) -> Known {
     let mut tasks = Vec::new();
-    for (session_id, since) in watches.topics.watched() {
-        match tasks_of(watches, session_id, since, known).await {
+    for session_id in watches.topics.watched() {
+        match tasks_of(watches, session_id, known).await {
             Ok(found) => tasks.extend(found),
             Err(problem) => tracing::debug!(%session_id, %problem, "cannot look at a session"),
         }
@@ -79,12 +84,7 @@ async fn round(watches: &Watches, known: &Known) -> Known {
 }
 
 /// The running sandboxes of a session.
-async fn tasks_of(
-    watches: &Watches,
-    session_id: Uuid,
-    since: i64,
-    known: &Known,
-) -> Result<Vec<Task>> {
+async fn tasks_of(watches: &Watches, session_id: Uuid, known: &Known) -> Result<Vec<Task>> {
     let mut tasks = Vec::new();
     let Some(session) = watches.store.session(session_id).await? else {
         return Ok(tasks);
@@ -98,11 +98,15 @@ async fn tasks_of(
             id: last.sandbox_id.to_string(),
         });
         let full = rows.len() == BATCH as usize;
-        tasks.extend(rows.into_iter().map(|sandbox| Task {
-            session: session.clone(),
-            asked: known.get(&sandbox.sandbox_id).cloned().unwrap_or_default(),
-            sandbox,
-            since,
+        tasks.extend(rows.into_iter().map(|sandbox| {
+            Task {
+                session: session.clone(),
+                asked: known
+                    .get(&sandbox.sandbox_id)
+                    .cloned()
+                    .unwrap_or_else(|| Asked::of(&sandbox)),
+                sandbox,
+            }
         }));
         if !full {
             return Ok(tasks);
@@ -130,17 +134,6 @@ async fn ask_on(watches: &Watches, task: &Task, asked: &mut Asked) -> Result<()>
         let renewed = sandboxes
             .renew(&task.session, &task.sandbox, asked.cursor.clone())
             .await?;
-        for ended in renewed.ended {
-            let Some(execution) = ended.execution else {
-                continue;
-            };
-            if ended_since(&execution, task.since) {
-                let (session_id, sandbox_id) = (task.session.session_id, task.sandbox.sandbox_id);
-                watches
-                    .execution_ended(session_id, sandbox_id, execution)
-                    .await?;
-            }
-        }
         if !renewed.ended_cursor.is_empty() {
             asked.cursor = renewed.ended_cursor;
         }
@@ -149,10 +142,4 @@ async fn ask_on(watches: &Watches, task: &Task, asked: &mut Asked) -> Result<()>
         }
     }
     Ok(())
-}
-
-/// Whether it ended since a time; one that does not say when is news.
-fn ended_since(execution: &Execution, since: i64) -> bool {
-    let end = execution.ended.as_ref().and_then(|ended| ended.end_time);
-    end.and_then(clock::millis).is_none_or(|end| end >= since)
 }

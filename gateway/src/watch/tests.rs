@@ -1,7 +1,7 @@
 //! What a watcher is told, read from a store without a gateway around it.
 
 use prost::Message as _;
-use sandgate_proto::v1::{SessionEvent, session_event::Event, watch_session_response};
+use sandgate_proto::v1::{Execution, SessionEvent, session_event::Event, watch_session_response};
 
 use super::*;
 use crate::store::{EventStore as _, SqliteStore};
@@ -50,7 +50,7 @@ impl Place {
         };
         let session_id = self.session.session_id;
         let event = event::execution_finished(session_id, sandbox_id, execution);
-        self.store.append_event(&event).await.unwrap();
+        self.store.append_events(&[event]).await.unwrap();
     }
 }
 
@@ -77,30 +77,8 @@ fn session() -> SessionRecord {
 
 fn sandbox(session: &SessionRecord, time: i64) -> SandboxRecord {
     SandboxRecord {
-        sandbox_id: Uuid::new_v4(),
-        session_id: session.session_id,
-        org_id: "org".into(),
-        alias: None,
-        request_id: None,
-        fingerprint: Vec::new(),
-        provider: "fake".into(),
-        spec: Vec::new(),
-        labels: Default::default(),
         state: 2,
-        reason_code: String::new(),
-        reason_message: String::new(),
-        generation: 1,
-        version: 1,
-        provider_sandbox_id: String::new(),
-        instance_id: String::new(),
-        credential_id: None,
-        provider_state: Vec::new(),
-        state_key_id: String::new(),
-        workspace_path: String::new(),
-        home_path: String::new(),
-        create_time: time,
-        start_time: None,
-        delete_time: None,
+        ..SandboxRecord::new(Uuid::new_v4(), session, "fake".into(), Vec::new(), time)
     }
 }
 

@@ -9,8 +9,6 @@ use std::{
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::clock;
-
 /// The topics. Clones are the same ones.
 #[derive(Clone, Default)]
 pub(super) struct Topics(Arc<Inner>);
@@ -23,7 +21,6 @@ struct Inner {
 
 struct Topic {
     bell: watch::Sender<()>,
-    since: i64,
 }
 
 /// One who listens.
@@ -39,7 +36,6 @@ impl Topics {
         let mut topics = self.lock();
         let topic = topics.entry(session_id).or_insert_with(|| Topic {
             bell: watch::Sender::new(()),
-            since: clock::now(),
         });
         let bell = topic.bell.subscribe();
         drop(topics);
@@ -65,13 +61,9 @@ impl Topics {
         }
     }
 
-    /// The sessions that somebody listens to, and since when.
-    pub(super) fn watched(&self) -> Vec<(Uuid, i64)> {
-        let topics = self.lock();
-        topics
-            .iter()
-            .map(|(id, topic)| (*id, topic.since))
-            .collect()
+    /// The sessions that somebody listens to.
+    pub(super) fn watched(&self) -> Vec<Uuid> {
+        self.lock().keys().copied().collect()
     }
 
     /// Whether nobody listens.

@@ -13,7 +13,10 @@ pub mod v1 {
 pub use frame::{Broken, FrameReader, put_frame};
 
 /// The highest version of the protocol that this code speaks.
-pub const HIGHEST_VERSION: u32 = 1;
+pub const HIGHEST_VERSION: u32 = 2;
+/// From this version on a runner knows `linger_ms` and `only_if_idle_ms` of Shutdown. An older one
+/// would skip them and end at once.
+pub const LINGER_VERSION: u32 = 2;
 /// The lowest one.
 pub const LOWEST_VERSION: u32 = 1;
 /// Largest frame to the runner, in bytes: a start with 4 MiB of input, and room for the rest.

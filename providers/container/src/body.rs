@@ -3,7 +3,7 @@
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, Mount, RestartPolicy, RestartPolicyNameEnum,
 };
-use sandgate_kit::{Kind, ProviderError, Spec};
+use sandgate_kit::{Kind, ProviderError, Spec, fill_lifecycle};
 use sandgate_proto::v1::{NetworkMode, SandboxSpec, sandbox_spec::Source};
 
 use crate::{
@@ -43,6 +43,7 @@ pub(crate) fn resolved(config: &Config, mut spec: SandboxSpec) -> SandboxSpec {
     limits.pids = or_default(limits.pids, narrow(config.pids));
     spec.runtime = or(&spec.runtime, &config.runtime);
     spec.workdir = or(&spec.workdir, WORKSPACE);
+    fill_lifecycle(&mut spec);
     let network = spec.network.get_or_insert_default();
     if network.mode() == NetworkMode::Unspecified {
         network.set_mode(NetworkMode::Private);

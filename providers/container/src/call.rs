@@ -43,11 +43,14 @@ pub(crate) const LIST: Call = reads("list", 20);
 pub(crate) const PULL: Call = reads("pull", 120);
 pub(crate) const CREATE_NETWORK: Call = changes("create network", 30);
 pub(crate) const REMOVE_NETWORK: Call = changes("remove network", 30);
+pub(crate) const REMOVE_VOLUME: Call = changes("remove volume", 30);
 /// A first container of a large image may have to unpack it.
 pub(crate) const CREATE_CONTAINER: Call = changes("create container", 60);
 pub(crate) const START_CONTAINER: Call = changes("start container", 60);
 /// The engine itself waits 10 s between TERM and KILL.
 pub(crate) const STOP_CONTAINER: Call = changes("stop container", 45);
+pub(crate) const PAUSE: Call = changes("pause container", 30);
+pub(crate) const UNPAUSE: Call = changes("unpause container", 30);
 pub(crate) const REMOVE_CONTAINER: Call = changes("remove container", 60);
 pub(crate) const UPLOAD: Call = changes("upload", 30);
 pub(crate) const DOWNLOAD: Call = reads("download", 30);

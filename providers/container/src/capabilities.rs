@@ -18,8 +18,16 @@ const EXECUTIONS: u32 = 1024;
 const FEATURES: &[(&str, Support, &str)] = &[
     ("start", Native, ""),
     ("stop", Native, ""),
-    ("pause", Unsupported, ""),
-    ("hibernate", Unsupported, ""),
+    (
+        "pause",
+        Native,
+        "memory stays taken; timeouts of commands stand still meanwhile",
+    ),
+    (
+        "hibernate",
+        Unsupported,
+        "pause keeps memory, stop gives it back",
+    ),
     (
         "renew",
         Native,

@@ -23,8 +23,10 @@ use crate::{
     images::Images,
     instance::{self, Kept},
     link::{bridge, socket},
+    making::Making,
     names::{self, Marks},
     owners::Owners,
+    pause,
     pool::Pool,
     ready,
     secret::Key,
@@ -45,6 +47,7 @@ pub struct Container {
     pub(crate) ways: Arc<Ways>,
     pub(crate) owners: Owners,
     pub(crate) images: Arc<Images>,
+    pub(crate) making: Making,
     pub(crate) key: Key,
     pub(crate) pool: Option<Arc<Pool>>,
 }
@@ -78,31 +81,38 @@ impl Container {
             owners: Owners::new(ways.host.as_ref()),
             ways: Arc::new(ways),
             images: Arc::default(),
+            making: Making::default(),
             key: Key::open(config.data_dir.as_deref()),
             pool: None,
             config: Arc::new(config),
         };
-        container.begin().await;
+        let own = container.remove_own_lookers().await;
+        if let Err(error) = own {
+            tracing::warn!(%error, "starting without an engine");
+        }
         container.begin_pool().await;
         Ok(container)
     }
 
-    /// Looks whether the engine is there, and takes away what an earlier provider left.
-    async fn begin(&self) {
-        let swept = async {
-            let docker = self.engine.docker().await?;
-            self.sweep(&docker).await
-        };
-        if let Err(error) = swept.await {
-            tracing::warn!(%error, "starting without an engine, or with what an earlier provider left there");
-        }
+    /// Names this provider on the engine, the same after a restart.
+    pub(crate) fn own_id(&self) -> String {
+        self.key.secret("pool")[..16].to_owned()
+    }
+
+    /// The label of what this provider makes to look into an image.
+    pub(crate) fn looker(&self) -> (String, String) {
+        names::look(&self.config.name_prefix, &self.own_id())
     }
 
     pub(crate) fn marks<'a>(&'a self, context: &'a CallContext) -> Marks<'a> {
         Marks::new(&self.config.name_prefix, context)
     }
 
-    async fn find(&self, docker: &Docker, context: &CallContext) -> Result<Found, ProviderError> {
+    pub(crate) async fn find(
+        &self,
+        docker: &Docker,
+        context: &CallContext,
+    ) -> Result<Found, ProviderError> {
         let id = &context.provider_sandbox_id;
         find::container(docker, &self.owners, &self.marks(context), id).await
     }
@@ -117,34 +127,6 @@ impl Container {
         let marks = self.marks(context);
         Ok(instance::inspected(&marks, &facts.id, found, kept))
     }
-
-    /// Sandboxes of the context that were made ahead.
-    async fn listed_owned(
-        &self,
-        docker: &Docker,
-        marks: &Marks<'_>,
-        engine: &str,
-    ) -> Result<Vec<Instance>, ProviderError> {
-        let mut owned = self.owners.all();
-        owned.retain(|(_, owner)| marks.lists(&owner.labels));
-        if owned.is_empty() {
-            return Ok(Vec::new());
-        }
-        let pooled = names::labelled(&self.config.name_prefix, names::label::POOL, None);
-        let found = find::listed(docker, &pooled).await?;
-        let named = |container: &bollard::models::ContainerSummary, name: &str| {
-            let mut names = container.names.iter().flatten();
-            names.any(|found| found.trim_start_matches('/') == name)
-        };
-        let instances = owned.iter().filter_map(|(name, owner)| {
-            let mut same = found.iter().filter(|container| {
-                container.id.as_ref() == Some(&owner.container) && named(container, name)
-            });
-            let container = same.next()?;
-            Some(instance::listed(marks, engine, container, &owner.labels))
-        });
-        Ok(instances.collect())
-    }
 }
 
 impl Provider for Container {
@@ -152,6 +134,10 @@ impl Provider for Container {
 
     fn id(&self) -> &'static str {
         "container"
+    }
+
+    async fn sweep(&self) -> Result<(), ProviderError> {
+        self.take_away().await
     }
 
     async fn close(&self) {
@@ -188,21 +174,7 @@ impl Provider for Container {
         context: &CallContext,
         page: Page,
     ) -> Result<Vec<Instance>, ProviderError> {
-        let docker = self.engine.docker().await?;
-        let facts = self.engine.facts().await?;
-        let marks = self.marks(context);
-        let found = find::listed(&docker, &marks.list_filter()).await?;
-        let none = names::Labels::new();
-        let labelled = found.iter().map(|container| {
-            let labels = container.labels.as_ref().unwrap_or(&none);
-            instance::listed(&marks, &facts.id, container, labels)
-        });
-        let mut all: Vec<Instance> = labelled.collect();
-        all.extend(self.listed_owned(&docker, &marks, &facts.id).await?);
-        all.retain(|instance| instance.sandbox_id > page.after);
-        all.sort_by(|one, other| one.sandbox_id.cmp(&other.sandbox_id));
-        all.truncate(page.size);
-        Ok(all)
+        self.listed(context, page).await
     }
 
     async fn start(&self, context: &CallContext) -> Result<Instance, ProviderError> {
@@ -214,12 +186,29 @@ impl Provider for Container {
 
     async fn stop(&self, context: &CallContext) -> Result<Instance, ProviderError> {
         let docker = self.engine.docker().await?;
-        let id = self.find(&docker, context).await?.id();
+        let found = self.find(&docker, context).await?;
+        let id = found.id();
+        if status(&found.container) == Some(Status::PAUSED) {
+            // TERM reaches nobody who is frozen, and the engine would wait for its end.
+            pause::thaw(&docker, &id).await?;
+        }
         let options = StopContainerOptionsBuilder::new().t(STOP_SECONDS).build();
         call::STOP_CONTAINER
             .run(docker.stop_container(&id, Some(options)))
             .await?;
         self.get(context).await
+    }
+
+    async fn pause(
+        &self,
+        context: &CallContext,
+        hibernate: bool,
+    ) -> Result<Instance, ProviderError> {
+        self.freeze(context, hibernate).await
+    }
+
+    async fn resume(&self, context: &CallContext) -> Result<Instance, ProviderError> {
+        self.start(context).await
     }
 
     async fn delete(&self, context: &CallContext) -> Result<(), ProviderError> {
@@ -230,9 +219,10 @@ impl Provider for Container {
         let docker = self.engine.docker().await?;
         let container = self.find(&docker, context).await?.container;
         if status(&container) != Some(Status::RUNNING) {
+            // A frozen runner would keep its caller waiting.
             return Err(ProviderError::new(
                 Kind::NotRunning,
-                "the sandbox is not running; start it first",
+                "the sandbox is not running; start it, or resume it if it is paused",
             ));
         }
         match Way::of(&container) {

@@ -3,7 +3,6 @@
 use bollard::{Docker, query_parameters::CreateContainerOptionsBuilder};
 use sandgate_kit::{CallContext, Instance, Kind, Network, ProviderError, Spec};
 use sandgate_proto::Outcome;
-use tokio::task::spawn_blocking;
 
 use crate::{
     Container,
@@ -16,6 +15,7 @@ use crate::{
     ready::NotReady,
     remove, runner, start,
     start::Visit,
+    step,
     way::{Choice, Way},
 };
 
@@ -85,13 +85,14 @@ impl Container {
         context: &CallContext,
         spec: &Spec,
     ) -> Result<Instance, ProviderError> {
+        let _making = self.making.begin(&context.sandbox_id);
         let docker = self.engine.docker().await?;
         let facts = self.engine.facts().await?;
         let mut plan = Plan::new(&self.config, &facts, spec)?;
-        let (marks, prefix) = (self.marks(context), &self.config.name_prefix);
+        let marks = self.marks(context);
         let (found, people) = tokio::join!(
             find::existing(&docker, &self.owners, &marks),
-            self.images.people(&docker, prefix, plan.image()),
+            self.images.people(&docker, self.looker(), plan.image()),
         );
         if let Some(found) = found? {
             let id = found.id();
@@ -100,6 +101,7 @@ impl Container {
         }
         let people = people?;
         plan.settle(&people)?;
+        step::reached("container.create.begin")?;
         let pooled = self.take_ahead(&docker, context, spec, &plan, &people.image);
         if let Some(made) = Box::pin(pooled).await? {
             return Ok(made);
@@ -162,6 +164,7 @@ impl Container {
         let marks = self.marks(context);
         let name = marks.container();
         let labels = marks.labels(&attempt.id, &spec.labels);
+        step::reached("container.create.network")?;
         let network = match spec.network {
             Network::None => "none".to_owned(),
             Network::Full => network::shared(docker).await?,
@@ -175,7 +178,10 @@ impl Container {
                 network::create(docker, wanted, self.subnets, own).await?
             }
         };
-        let way = self.make_way(attempt.slot(&name), attempt.choice).await?;
+        step::reached("container.create.network.made")?;
+        let slot = attempt.slot(&name);
+        let way = self.make_way(slot, attempt.choice, labels.clone()).await?;
+        step::reached("container.create.container")?;
         let sandbox = Some((context.sandbox_id.clone(), context.generation));
         let made = self.create_container(docker, &name, &plan, labels, &network, &way, sandbox);
         let id = match made.await? {
@@ -185,6 +191,7 @@ impl Container {
             }
             Err(fault) => return Err(unmade(attempt.choice, fault)),
         };
+        step::reached("container.create.container.made")?;
         let visit = Visit::first(&id, attempt.choice == Choice::TrySocket);
         self.bring_up(docker, context, visit).await
     }
@@ -240,48 +247,6 @@ impl Container {
         let visit = Visit::again(&id);
         self.bring_up(docker, context, visit).await
     }
-
-    /// Makes on the host what a container is to have mounted.
-    pub(crate) async fn make_way(
-        &self,
-        slot: String,
-        choice: Choice,
-    ) -> Result<Way, ProviderError> {
-        if choice == Choice::Bridge {
-            return Ok(Way::Bridge);
-        }
-        let (ways, facts) = (self.ways.clone(), self.engine.facts().await?);
-        let made = spawn_blocking(move || ways.make(&slot, &facts.id)).await;
-        made.map_err(std::io::Error::from)
-            .flatten()
-            .map_err(no_folder)
-    }
-
-    /// What is mounted into a container, the runner among it.
-    pub(crate) async fn mounts(
-        &self,
-        way: &Way,
-    ) -> Result<Vec<bollard::models::Mount>, ProviderError> {
-        let ways = self.ways.clone();
-        let runner = spawn_blocking(move || ways.host.as_ref().map(|host| host.runner()));
-        let runner = runner.await.map_err(std::io::Error::from);
-        let runner = runner.and_then(Option::transpose).map_err(no_folder)?;
-        Ok(runner.map_or_else(Vec::new, |runner| way.mounts(&runner)))
-    }
-
-    /// Removes what is a container's on the host. What stays is removed by the next start.
-    pub(crate) async fn remove_slot(&self, slot: String) {
-        let ways = self.ways.clone();
-        let removed = spawn_blocking(move || ways.remove(&slot).map_err(|error| (slot, error)));
-        if let Ok(Err((slot, error))) = removed.await {
-            tracing::warn!(%error, slot, "what a container had on the host is left");
-        }
-    }
-}
-
-pub(crate) fn no_folder(error: std::io::Error) -> ProviderError {
-    let message = "the folder of the sandbox cannot be made on the host: check SANDGATE_DATA_DIR, its space and its owner";
-    ProviderError::new(Kind::Internal, message).caused_by(error)
 }
 
 /// Why a container could not be made.

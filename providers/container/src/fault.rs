@@ -8,6 +8,12 @@ use sandgate_kit::{Kind, ProviderError};
 use sandgate_proto::Outcome;
 use thiserror::Error as ThisError;
 
+/// Calls that are about no sandbox: an engine always has what they ask for.
+const WIDE: &[&str] = &["ping", "version", "info", "list", "create network"];
+const NO_ENGINE: &str =
+    "what answers there is no Docker Engine; check CONTAINER_SANDBOX_DOCKER_HOST";
+const UNREADABLE: &str = "the Docker Engine's answer could not be read: try again; if it lasts, check that CONTAINER_SANDBOX_DOCKER_HOST leads to a Docker Engine";
+
 /// A call to the engine that failed.
 #[derive(Debug, ThisError)]
 #[error("docker {call}")]
@@ -102,6 +108,7 @@ impl From<Fault> for ProviderError {
 
 fn by_status(status: u16, message: &str, fault: &Fault) -> (Kind, &'static str) {
     match status {
+        404 if WIDE.contains(&fault.call) => (Kind::Rejected, NO_ENGINE),
         404 => (
             Kind::SandboxGone,
             "the Docker Engine no longer has it; create the sandbox anew",
@@ -112,7 +119,7 @@ fn by_status(status: u16, message: &str, fault: &Fault) -> (Kind, &'static str) 
         ),
         429 => (
             Kind::RateLimited,
-            "the registry wants fewer pulls; wait, or use an image that the engine already has",
+            "what stands before the Docker Engine or its registry wants fewer calls; wait, then try again",
         ),
         401 | 403 => (
             Kind::Rejected,
@@ -149,10 +156,7 @@ fn by_transport(error: &Error, fault: &Fault) -> (Kind, &'static str) {
             );
         }
         Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => {
-            return (
-                Kind::Internal,
-                "the Docker Engine's answer could not be read; is it a Docker Engine?",
-            );
+            return (Kind::Unavailable(fault.outcome()), UNREADABLE);
         }
         _ => false,
     };

@@ -5,13 +5,17 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
+
+use crate::names::Labels;
 
 /// What is mounted into the container, in the folder that is the container's.
 const MOUNTED: &str = "socket";
 /// Says which engine has the container, beside that.
 const ENGINE: &str = "engine";
+/// Says whose sandbox the container is, beside that.
+const LABELS: &str = "labels";
 /// Names in a container's folder that are being flattened.
 const FLAT: &str = ".flat";
 
@@ -19,6 +23,17 @@ const FLAT: &str = ".flat";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     root: PathBuf,
+}
+
+/// The folder of one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// Its name.
+    pub(crate) name: String,
+    /// When it was made, as far as it is known.
+    pub(crate) made: Option<SystemTime>,
+    /// Labels of the sandbox that it was made for; none of one that was made ahead.
+    pub(crate) labels: Labels,
 }
 
 impl Host {
@@ -46,10 +61,11 @@ impl Host {
 
     /// The folder that is mounted into a container of an engine: there, empty, and for root and us
     /// only.
-    pub(crate) fn prepare(&self, name: &str, engine: &str) -> io::Result<PathBuf> {
+    pub(crate) fn prepare(&self, name: &str, engine: &str, labels: &Labels) -> io::Result<PathBuf> {
         let folder = self.run().join(name);
         private(&folder)?;
         fs::write(folder.join(ENGINE), engine)?;
+        fs::write(folder.join(LABELS), serde_json::to_vec(labels)?)?;
         let mounted = folder.join(MOUNTED);
         prepare(&mounted)?;
         Ok(mounted)
@@ -60,28 +76,26 @@ impl Host {
         remove(&self.run().join(name))
     }
 
-    /// Names of the folders for containers of an engine that are at least so old.
-    pub(crate) fn names(&self, age: Duration, engine: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
+    /// The folders for containers of an engine.
+    pub(crate) fn slots(&self, engine: &str) -> io::Result<Vec<Slot>> {
+        let mut slots = Vec::new();
         for entry in fs::read_dir(self.run())? {
             let entry = entry?;
-            let made = entry.metadata().and_then(|found| found.modified());
-            let is_old = made.is_ok_and(|made| {
-                SystemTime::now()
-                    .duration_since(made)
-                    .is_ok_and(|since| since >= age)
-            });
             // One that says no engine was never used.
             let of = fs::read_to_string(entry.path().join(ENGINE)).unwrap_or_default();
-            let is_ours = of.is_empty() || of == engine;
-            if is_old
-                && is_ours
-                && let Ok(name) = entry.file_name().into_string()
-            {
-                names.push(name);
+            if !(of.is_empty() || of == engine) {
+                continue;
+            }
+            let labels = fs::read(entry.path().join(LABELS)).unwrap_or_default();
+            if let Ok(name) = entry.file_name().into_string() {
+                slots.push(Slot {
+                    name,
+                    made: entry.metadata().and_then(|found| found.modified()).ok(),
+                    labels: serde_json::from_slice(&labels).unwrap_or_default(),
+                });
             }
         }
-        Ok(names)
+        Ok(slots)
     }
 
     /// Where it is written whose a container is that was made ahead.
@@ -163,7 +177,8 @@ mod tests {
     fn what_a_container_left_is_cleared_and_nothing_else() {
         let data = tempfile::tempdir().unwrap();
         let host = Host::open(data.path()).unwrap();
-        let mounted = host.prepare("one", "e").unwrap();
+        let labels = Labels::from([("a".to_owned(), "b".to_owned())]);
+        let mounted = host.prepare("one", "e", &labels).unwrap();
         let precious = data.path().join("precious");
         fs::create_dir(&precious).unwrap();
         fs::write(precious.join("file"), "x").unwrap();
@@ -171,16 +186,18 @@ mod tests {
         fs::write(mounted.join("file"), "x").unwrap();
         fs::create_dir_all(mounted.join("a/b/c")).unwrap();
         symlink(&precious, mounted.join("a/b/link")).unwrap();
-        assert_eq!(host.prepare("one", "e").unwrap(), mounted);
+        assert_eq!(host.prepare("one", "e", &labels).unwrap(), mounted);
         assert_eq!(fs::read_dir(&mounted).unwrap().count(), 0);
         let mode = fs::metadata(&mounted).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o700);
-        assert_eq!(host.names(Duration::ZERO, "e").unwrap(), ["one"]);
-        assert!(host.names(Duration::from_secs(60), "e").unwrap().is_empty());
-        assert!(host.names(Duration::ZERO, "other").unwrap().is_empty());
+        let slots = host.slots("e").unwrap();
+        assert_eq!((slots.len(), slots[0].name.as_str()), (1, "one"));
+        assert_eq!(slots[0].labels, labels);
+        assert!(slots[0].made.unwrap() <= SystemTime::now());
+        assert!(host.slots("other").unwrap().is_empty());
         host.remove("one").unwrap();
         host.remove("one").unwrap();
-        assert!(host.names(Duration::ZERO, "e").unwrap().is_empty());
+        assert!(host.slots("e").unwrap().is_empty());
         assert!(precious.join("file").exists());
     }
 
@@ -188,7 +205,7 @@ mod tests {
     fn depth_is_no_harm() {
         let data = tempfile::tempdir().unwrap();
         let host = Host::open(data.path()).unwrap();
-        let mounted = host.prepare("deep", "e").unwrap();
+        let mounted = host.prepare("deep", "e", &Labels::new()).unwrap();
         // Deeper than any path: each level is put around the last.
         for level in 0..3000 {
             let (around, inner) = (mounted.join("around"), mounted.join("inner"));

@@ -48,7 +48,16 @@ pub(crate) async fn ensure(docker: &Docker, image: &str) -> Result<Image, Provid
     }
     pull(docker, image).await?;
     let found = call::INSPECT.run(docker.inspect_image(image)).await;
-    Ok(found.map_err(told)?.into())
+    match found {
+        Ok(found) => Ok(found.into()),
+        // The engine complains of what a registry does not have; this one just ended.
+        Err(fault) if fault.is_gone() => {
+            let message =
+                "the pull of the image broke off; try again, the engine keeps what it has";
+            Err(fault.told(Kind::Unavailable(Outcome::Rejected), message))
+        }
+        Err(fault) => Err(told(fault)),
+    }
 }
 
 async fn pull(docker: &Docker, image: &str) -> Result<(), ProviderError> {

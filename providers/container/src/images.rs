@@ -14,9 +14,9 @@ use crate::{
     archive, call,
     fault::Fault,
     image::{self, Image},
-    names::{self, Labels},
+    names::Labels,
     people::{GROUP, PASSWD, People},
-    remove,
+    remove, step,
 };
 
 /// Images that are remembered.
@@ -29,11 +29,11 @@ const LIST: usize = 1 << 20;
 pub(crate) struct Images(Mutex<HashMap<String, Arc<People>>>);
 
 impl Images {
-    /// The users of an image, which is pulled if need be.
+    /// The users of an image, which is pulled if need be. `looker`: the label of what looks into it.
     pub(crate) async fn people(
         &self,
         docker: &Docker,
-        prefix: &str,
+        looker: (String, String),
         image: &str,
     ) -> Result<Arc<People>, ProviderError> {
         let image = image::ensure(docker, image).await?;
@@ -42,7 +42,7 @@ impl Images {
         if let Some(people) = known.get(&image.id) {
             return Ok(people.clone());
         }
-        let people = Arc::new(look(docker, prefix, &image).await?);
+        let people = Arc::new(look(docker, looker, &image).await?);
         if known.len() >= MOST {
             known.clear();
         }
@@ -52,11 +52,15 @@ impl Images {
 }
 
 /// Looks into an image by a container that is never started.
-async fn look(docker: &Docker, prefix: &str, image: &Image) -> Result<People, Fault> {
+async fn look(
+    docker: &Docker,
+    looker: (String, String),
+    image: &Image,
+) -> Result<People, ProviderError> {
     let body = ContainerCreateBody {
         image: Some(image.id.clone()),
         entrypoint: Some(vec!["-".to_owned()]),
-        labels: Some(Labels::from([names::look(prefix)])),
+        labels: Some(Labels::from([looker])),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
             ..Default::default()
@@ -66,6 +70,7 @@ async fn look(docker: &Docker, prefix: &str, image: &Image) -> Result<People, Fa
     let made = docker.create_container(None::<CreateContainerOptions>, body);
     let id = call::CREATE_CONTAINER.run(made).await?.id;
     let found = async {
+        step::reached("container.look.made")?;
         Ok(People {
             image: image.id.clone(),
             default: image.user.clone(),
@@ -76,7 +81,7 @@ async fn look(docker: &Docker, prefix: &str, image: &Image) -> Result<People, Fa
     };
     let found = found.await;
     if let Err(error) = remove::container(docker, &id).await {
-        tracing::warn!(%error, "a container that was made to look into an image is left; the next start removes it");
+        tracing::warn!(%error, "a container that was made to look into an image is left; a sweep removes it");
     }
     found
 }

@@ -98,6 +98,23 @@ pub(crate) fn listed(
     }
 }
 
+/// A sandbox of which only parts are left: it cannot be used, only deleted.
+pub(crate) fn remains(
+    marks: &Marks<'_>,
+    engine_id: &str,
+    labels: &Labels,
+    made: Option<SystemTime>,
+) -> Instance {
+    let message =
+        "only parts of the sandbox are left, without its container; delete it, which removes them";
+    Instance {
+        create_time: made,
+        state: SandboxState::Failed,
+        reason: Some(("REMAINS", message.to_owned())),
+        ..labelled(marks, engine_id, None, labels)
+    }
+}
+
 fn labelled(marks: &Marks<'_>, engine_id: &str, id: Option<String>, labels: &Labels) -> Instance {
     Instance {
         sandbox_id: marks.value(labels, label::SANDBOX),
@@ -114,6 +131,7 @@ fn labelled(marks: &Marks<'_>, engine_id: &str, id: Option<String>, labels: &Lab
         home_path: String::new(),
         create_time: None,
         start_time: None,
+        expire_time: None,
         state_data: Bytes::new(),
     }
 }
@@ -162,7 +180,7 @@ fn reason(state: &ContainerState) -> Option<(&'static str, String)> {
 }
 
 /// Reads the engine's RFC 3339; its year 1 means never.
-fn time(text: &str) -> Option<SystemTime> {
+pub(crate) fn time(text: &str) -> Option<SystemTime> {
     let time: prost_types::Timestamp = text.parse().ok()?;
     (time.seconds > 0)
         .then(|| SystemTime::try_from(time).ok())

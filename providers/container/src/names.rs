@@ -174,9 +174,9 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// The label of a container that is made to look into an image.
-pub(crate) fn look(prefix: &str) -> (String, String) {
-    (format!("{prefix}.{}", label::LOOK), "1".to_owned())
+/// The label of a container that the provider `id` makes to look into an image.
+pub(crate) fn look(prefix: &str, id: &str) -> (String, String) {
+    (format!("{prefix}.{}", label::LOOK), id.to_owned())
 }
 
 /// Labels of what is made ahead by the provider `id`.

@@ -68,14 +68,10 @@ pub(crate) async fn create(
     ))
 }
 
-/// Ids of the networks that the filters find.
-pub(crate) async fn listed(docker: &Docker, filters: &Filters) -> Result<Vec<String>, Fault> {
+/// The networks that the filters find.
+pub(crate) async fn all(docker: &Docker, filters: &Filters) -> Result<Vec<Network>, Fault> {
     let options = ListNetworksOptionsBuilder::new().filters(filters).build();
-    let networks = call::LIST.run(docker.list_networks(Some(options))).await?;
-    Ok(networks
-        .into_iter()
-        .filter_map(|network| network.id)
-        .collect())
+    call::LIST.run(docker.list_networks(Some(options))).await
 }
 
 /// The engine's default bridge, which an engine may be set up to have not: it would give the

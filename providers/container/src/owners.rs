@@ -5,11 +5,12 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{host::Host, names::Labels};
+use crate::{host::Host, names::Labels, sweep::is_past};
 
 /// Whose a container is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +60,20 @@ impl Owners {
     /// Removes what is written of a name.
     pub(crate) fn remove(&self, name: &str) {
         if let Some(folder) = &self.0 {
-            // Without its container it says nothing; the next start removes it then.
+            // Without its container it says nothing; the next sweep removes it then.
             let _ = fs::remove_file(folder.join(name));
+        }
+    }
+
+    /// Removes what was being written when a provider was killed, so long ago.
+    pub(crate) fn clear(&self, age: Duration) {
+        let entries = self.0.iter().flat_map(fs::read_dir).flatten().flatten();
+        for entry in entries {
+            let made = entry.metadata().and_then(|found| found.modified()).ok();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") && is_past(made, age) {
+                // It says nothing, and the next sweep comes.
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
 
@@ -103,6 +116,12 @@ mod tests {
         assert_eq!(owners.read("sandgate-x"), Some(owner.clone()));
         assert_eq!(owners.read("../owners/sandgate-x"), None);
         assert_eq!(owners.all(), [("sandgate-x".to_owned(), owner.clone())]);
+        let draft = data.path().join("container/owners/.pool-2");
+        fs::write(&draft, "{").unwrap();
+        owners.clear(Duration::from_secs(60));
+        assert!(draft.exists());
+        owners.clear(Duration::ZERO);
+        assert!(!draft.exists() && owners.read("sandgate-x").is_some());
         owners.remove("sandgate-x");
         assert!(owners.all().is_empty());
         let nowhere = Owners::new(None);

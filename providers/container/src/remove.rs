@@ -2,26 +2,55 @@
 
 use std::time::Duration;
 
-use bollard::{Docker, query_parameters::RemoveContainerOptionsBuilder};
+use bollard::{
+    Docker,
+    query_parameters::{RemoveContainerOptionsBuilder, RemoveVolumeOptions},
+};
 use sandgate_kit::{Kind, ProviderError};
 use sandgate_proto::Outcome;
 use tokio::time::{Instant, sleep};
 
-use crate::{call, fault::Fault, find, names::Filters, network};
+use crate::{call, fault::Fault, find, names::Filters, network, volume};
 
 /// How long another removal of the same thing may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Removes every container that the filters find, with its volumes, then every network. What is
-/// gone already is no error.
+/// Removes every container that the filters find, then every network and volume. What is gone
+/// already is no error.
 pub(crate) async fn everything(docker: &Docker, filters: &Filters) -> Result<(), ProviderError> {
+    containers(docker, filters).await?;
+    networks(docker, filters).await?;
+    volumes(docker, filters).await
+}
+
+/// Removes every container that the filters find, with the volumes that have no name.
+pub(crate) async fn containers(docker: &Docker, filters: &Filters) -> Result<(), ProviderError> {
     let containers = find::listed(docker, filters).await?;
     for id in containers.into_iter().filter_map(|container| container.id) {
         container(docker, &id).await?;
     }
-    for id in network::listed(docker, filters).await? {
-        self::network(docker, &id).await?;
+    Ok(())
+}
+
+/// Removes every network that the filters find.
+pub(crate) async fn networks(docker: &Docker, filters: &Filters) -> Result<(), ProviderError> {
+    let networks = network::all(docker, filters).await?;
+    for id in networks.into_iter().filter_map(|network| network.id) {
+        network(docker, &id).await?;
+    }
+    Ok(())
+}
+
+/// Removes every volume that the filters find.
+pub(crate) async fn volumes(docker: &Docker, filters: &Filters) -> Result<(), ProviderError> {
+    for found in volume::all(docker, filters).await? {
+        let name = &found.name;
+        let removed = once_free(
+            "the sandbox's volume is still in use; delete the sandbox again",
+            || call::REMOVE_VOLUME.run(docker.remove_volume(name, None::<RemoveVolumeOptions>)),
+        );
+        removed.await?;
     }
     Ok(())
 }
@@ -61,18 +90,24 @@ async fn gone(docker: &Docker, id: &str, why: Fault) -> Result<(), ProviderError
 
 /// Removes a network whose container is gone or going.
 pub(crate) async fn network(docker: &Docker, id: &str) -> Result<(), ProviderError> {
+    let busy = "the sandbox's network is still in use; delete the sandbox again";
+    once_free(busy, || call::REMOVE_NETWORK.run(docker.remove_network(id))).await
+}
+
+/// Removes something that its container may still have for a moment: «… has active endpoints»,
+/// «volume is in use». What is gone is no error.
+async fn once_free<R: Future<Output = Result<(), Fault>>>(
+    busy: &str,
+    remove: impl Fn() -> R,
+) -> Result<(), ProviderError> {
     let end = Instant::now() + PATIENCE;
     loop {
-        match call::REMOVE_NETWORK.run(docker.remove_network(id)).await {
+        match remove().await {
             Ok(()) => return Ok(()),
             Err(fault) if fault.is_gone() => return Ok(()),
-            // «… has active endpoints»: its container is about to be gone.
             Err(fault) if matches!(fault.status(), Some(403 | 409)) => {
                 if Instant::now() >= end {
-                    return Err(stuck(
-                        fault,
-                        "the sandbox's network is still in use; delete the sandbox again",
-                    ));
+                    return Err(stuck(fault, busy));
                 }
                 sleep(PAUSE).await;
             }

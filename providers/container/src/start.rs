@@ -15,12 +15,15 @@ use tokio::task::spawn_blocking;
 use crate::{
     Container, call,
     container::status,
-    create::{Failed, no_folder},
+    create::Failed,
     fault::Fault,
     find::{self, Found},
     instance::Kept,
+    pause,
     people::Person,
     ready, runner,
+    slots::no_folder,
+    step,
     way::Way,
 };
 
@@ -86,14 +89,12 @@ impl Container {
     ) -> Result<ContainerInspectResponse, Failed> {
         let id = visit.id;
         let mut container = find::inspect(docker, id).await?.ok_or_else(find::gone)?;
+        if status(&container) == Some(Status::PAUSED) {
+            pause::thaw(docker, id).await?;
+            container = find::inspect(docker, id).await?.ok_or_else(find::gone)?;
+        }
         let way = Way::of(&container);
         let mut runs = status(&container) == Some(Status::RUNNING);
-        if status(&container) == Some(Status::PAUSED) {
-            call::START_CONTAINER
-                .run(docker.unpause_container(id))
-                .await?;
-            runs = true;
-        }
         let unknown = way == Way::Bridge && kept.secret.is_empty();
         if unknown {
             kept.secret = self.key.secret(id);
@@ -115,12 +116,15 @@ impl Container {
         kept.home = home(&container).unwrap_or_else(|| person.home.clone());
         if !runs {
             put_in_place(docker, &container, &way, &person, &kept.secret).await?;
+            step::reached("container.run.start")?;
             let start = docker.start_container(id, None::<StartContainerOptions>);
             call::START_CONTAINER.run(start).await.map_err(refused)?;
             container = find::inspect(docker, id).await?.ok_or_else(find::gone)?;
+            step::reached("container.run.started")?;
         }
         let patience = if visit.trial { TRIAL } else { ready::PATIENCE };
         ready::wait(docker, &container, &kept.secret, patience).await?;
+        step::reached("container.run.answered")?;
         if !runs && way == Way::Bridge {
             ready::forget_secret(docker, id).await?;
         }
@@ -134,8 +138,7 @@ impl Container {
         container: &ContainerInspectResponse,
     ) -> Result<Person, ProviderError> {
         let image = container.image.as_deref().unwrap_or_default();
-        let prefix = &self.config.name_prefix;
-        let people = self.images.people(docker, prefix, image).await?;
+        let people = self.images.people(docker, self.looker(), image).await?;
         let arguments = container
             .config
             .as_ref()

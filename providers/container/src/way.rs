@@ -15,6 +15,7 @@ use crate::{
     cgroup::Groups,
     config::Transport,
     host::{self, Host},
+    names::Labels,
     runner,
 };
 
@@ -175,14 +176,14 @@ impl Ways {
         self.groups.is_some() && self.choose(engine) != Choice::Bridge
     }
 
-    /// Makes what a container is to have mounted, by the name of its folder and the id
-    /// of its engine.
-    pub(crate) fn make(&self, slot: &str, engine: &str) -> io::Result<Way> {
+    /// Makes what a container is to have mounted, by the name of its folder, the id of its engine
+    /// and the labels of its sandbox.
+    pub(crate) fn make(&self, slot: &str, engine: &str, labels: &Labels) -> io::Result<Way> {
         let Some(host) = &self.host else {
             return Ok(Way::Bridge);
         };
         Ok(Way::Socket {
-            folder: host.prepare(slot, engine)?,
+            folder: host.prepare(slot, engine, labels)?,
             cgroup: match &self.groups {
                 Some(groups) => Some(groups.prepare(slot)?),
                 None => None,

@@ -7,6 +7,8 @@ mod exec;
 mod lifecycle;
 #[path = "cases/ownership.rs"]
 mod ownership;
+#[path = "cases/pause.rs"]
+mod pause;
 #[path = "cases/secret.rs"]
 mod secret;
 mod support;

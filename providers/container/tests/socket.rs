@@ -11,6 +11,8 @@ mod lifecycle;
 mod network;
 #[path = "cases/ownership.rs"]
 mod ownership;
+#[path = "cases/pause.rs"]
+mod pause;
 mod support;
 
 const TRANSPORT: sandgate_provider_container::Transport =

@@ -125,6 +125,9 @@ impl ProviderError {
                 Problem::new(Reason::CapabilityUnsupported, self.message)
                     .with("capability", capability)
             }
+            // Without a time, whoever repeats at once is refused again.
+            Kind::RateLimited => Problem::new(Reason::UpstreamRateLimited, self.message)
+                .retry_after(Duration::from_secs(5)),
             kind => Problem::new(reason(kind), self.message),
         };
         let problem = match self.retry_after {
@@ -183,5 +186,76 @@ impl fmt::Display for ProviderError {
 impl StdError for ProviderError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandgate_proto::Code;
+
+    use super::*;
+
+    /// Every kind; a new one does not compile until it is here.
+    fn kinds() -> Vec<Kind> {
+        let next = |kind: &Kind| match kind {
+            Kind::InvalidField(_) => Some(Kind::SandboxGone),
+            Kind::SandboxGone => Some(Kind::NotRunning),
+            Kind::NotRunning => Some(Kind::Unsupported("exec")),
+            Kind::Unsupported(_) => Some(Kind::Unavailable(Outcome::Rejected)),
+            Kind::Unavailable(Outcome::Rejected) => Some(Kind::Unavailable(Outcome::Ambiguous)),
+            Kind::Unavailable(Outcome::Ambiguous) => Some(Kind::Rejected),
+            Kind::Rejected => Some(Kind::CredentialRejected),
+            Kind::CredentialRejected => Some(Kind::RateLimited),
+            Kind::RateLimited => Some(Kind::ExecutionNotFound),
+            Kind::ExecutionNotFound => Some(Kind::ExecutionIdReused),
+            Kind::ExecutionIdReused => Some(Kind::OffsetOutOfRange),
+            Kind::OffsetOutOfRange => Some(Kind::StdinClosed),
+            Kind::StdinClosed => Some(Kind::NoTerminal),
+            Kind::NoTerminal => Some(Kind::TooManyExecutions),
+            Kind::TooManyExecutions => Some(Kind::TooManyObservers),
+            Kind::TooManyObservers => Some(Kind::Internal),
+            Kind::Internal => None,
+        };
+        std::iter::successors(Some(Kind::InvalidField("spec")), next).collect()
+    }
+
+    #[test]
+    fn every_kind_has_what_its_row_of_the_table_promises() {
+        for kind in kinds() {
+            let error =
+                ProviderError::new(kind.clone(), "try another").caused_by("a vendor's text");
+            let problem = error.into_problem("p", "s");
+            let fact = |key: &str| {
+                let found = problem.facts().iter().find(|(name, _)| *name == key);
+                found.map(|(_, value)| value.as_str())
+            };
+            let reason = problem.reason();
+            assert!(problem.message().contains("try another"), "{kind:?}");
+            assert!(!format!("{problem:?}").contains("vendor"), "{kind:?}");
+            assert_eq!(
+                (fact("provider"), fact("sandbox_id")),
+                (Some("p"), Some("s"))
+            );
+            let waits = reason.code() == Code::Unavailable || kind == Kind::RateLimited;
+            assert_eq!(problem.retry_delay().is_some(), waits, "{kind:?}");
+            let outcome = match &kind {
+                Kind::Unavailable(outcome) => Some(outcome.name()),
+                _ => None,
+            };
+            assert_eq!(fact("outcome"), outcome, "{kind:?}");
+            let fields = matches!(kind, Kind::InvalidField(_));
+            assert_eq!(!problem.fields().is_empty(), fields, "{kind:?}");
+            let named = matches!(kind, Kind::Unsupported(_));
+            assert_eq!(fact("capability").is_some(), named, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_the_upstream_names_is_passed_on() {
+        let wait = Duration::from_secs(77);
+        for kind in [Kind::RateLimited, Kind::Unavailable(Outcome::Rejected)] {
+            let error = ProviderError::new(kind, "wait").retry_after(wait);
+            assert_eq!(error.into_problem("p", "").retry_delay(), Some(wait));
+        }
     }
 }

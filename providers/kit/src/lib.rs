@@ -18,6 +18,7 @@ mod server;
 mod size;
 mod socket;
 mod spec;
+mod sweep;
 
 pub use built::BUILT;
 pub use config::KitArgs;
@@ -28,7 +29,7 @@ pub use runner::{GreetError, greet};
 pub use server::{Running, StartError, run, start};
 pub use size::bytes_of;
 pub use socket::{SocketError, connect_inside};
-pub use spec::{Limits, Network, Spec};
+pub use spec::{Limits, Network, Spec, fill_lifecycle};
 
 /// Reads any bytes as if a runner had sent them. For the fuzz target: must never panic.
 #[cfg(feature = "fuzzing")]

@@ -1,6 +1,10 @@
 //! The trait that a provider implements: a life cycle, and a way to the runner in a sandbox.
 
-use std::{future::Future, pin::Pin, time::SystemTime};
+use std::{
+    future::Future,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -59,24 +63,74 @@ pub trait Provider: Send + Sync + 'static {
         page: Page,
     ) -> impl Future<Output = Result<Vec<Instance>, ProviderError>> + Send;
 
-    /// Starts a stopped sandbox; one that runs stays as it is.
+    /// Starts a stopped sandbox, or resumes a paused one; one that runs stays as it is.
     fn start(
         &self,
         context: &CallContext,
     ) -> impl Future<Output = Result<Instance, ProviderError>> + Send;
 
-    /// Stops a running sandbox and all its processes, keeping its files; one that is stopped stays
-    /// as it is.
+    /// Stops a running or paused sandbox and all its processes, keeping its files; one that is
+    /// stopped stays as it is.
     fn stop(
         &self,
         context: &CallContext,
     ) -> impl Future<Output = Result<Instance, ProviderError>> + Send;
+
+    /// Freezes a running sandbox; one that is paused stays as it is. `hibernate`: memory is written
+    /// to disk and the machine is given back. From then on `reach` answers `NotRunning` at once.
+    ///
+    /// # Errors
+    /// `NotRunning` where there is nothing to freeze; `Unsupported` where this provider, as by
+    /// itself, cannot pause, or cannot hibernate.
+    fn pause(
+        &self,
+        context: &CallContext,
+        hibernate: bool,
+    ) -> impl Future<Output = Result<Instance, ProviderError>> + Send {
+        let _ = context;
+        std::future::ready(Err(no_pause(hibernate)))
+    }
+
+    /// Lets a paused or hibernated sandbox go on, with the same processes. One that is stopped is
+    /// started; one that runs stays as it is.
+    ///
+    /// # Errors
+    /// `Unsupported` where this provider, as by itself, cannot pause.
+    fn resume(
+        &self,
+        context: &CallContext,
+    ) -> impl Future<Output = Result<Instance, ProviderError>> + Send {
+        let _ = context;
+        std::future::ready(Err(no_pause(false)))
+    }
+
+    /// Looks at one sandbox as `get` does, and sees to it that an upstream with a timer of its own
+    /// does not end it within `keep_for` from now; none: that timer stays as it is. Never wakes the
+    /// sandbox. The future may be dropped at any await.
+    ///
+    /// # Errors
+    /// As `get`.
+    fn renew(
+        &self,
+        context: &CallContext,
+        keep_for: Option<Duration>,
+    ) -> impl Future<Output = Result<Instance, ProviderError>> + Send {
+        let _ = keep_for;
+        self.get(context)
+    }
 
     /// Removes the sandbox and everything made for it. One that is gone already is no error.
     fn delete(
         &self,
         context: &CallContext,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
+
+    /// Takes away what no gateway can know of and ask to delete: what a provider that was killed
+    /// left without an owner. Never what may just be in the making. Called when the provider begins
+    /// to serve and every ten minutes; the future may be dropped at any await.
+    fn sweep(&self) -> impl Future<Output = Result<(), ProviderError>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Called once, after the last call: ends what the provider does by itself, and takes down what
     /// it holds that is no sandbox.
@@ -118,6 +172,14 @@ pub trait Provider: Send + Sync + 'static {
             "this provider does not have that log (GetCapabilities says so); ask for EXECUTIONS",
         )))
     }
+}
+
+fn no_pause(hibernate: bool) -> ProviderError {
+    let capability = if hibernate { "hibernate" } else { "pause" };
+    ProviderError::new(
+        Kind::Unsupported(capability),
+        "this provider cannot pause sandboxes (GetCapabilities says so); stop the sandbox instead",
+    )
 }
 
 /// A way to a runner.
@@ -195,6 +257,8 @@ pub struct Instance {
     pub create_time: Option<SystemTime>,
     /// When it was last started.
     pub start_time: Option<SystemTime>,
+    /// When the upstream itself ends it, if it does.
+    pub expire_time: Option<SystemTime>,
     /// What the provider wants back in the context of later calls: at most 4 KiB, never logged.
     pub state_data: Bytes,
 }

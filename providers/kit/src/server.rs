@@ -17,13 +17,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{BUILT, KitArgs, Provider, ProviderError, auth::RequireToken, rpc::Service};
+use crate::{
+    BUILT, KitArgs, Provider, ProviderError, auth::RequireToken, rpc::Service, sweep::sweep_on,
+};
 
 /// How often the upstream is asked whether it is there.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long an upstream that does not answer may keep an ending process alive.
 const LAST_WORK: Duration = Duration::from_secs(15);
+
+/// The largest request: a message, and what the gateway adds to it.
+const MESSAGE: usize = limits::MESSAGE_BYTES + limits::PAYLOAD_BYTES;
 
 /// The services whose health is reported beside that of the whole server.
 const SERVICES: &[&str] = &["sandbox.v1.SandboxService", "sandbox.v1.ExecutionService"];
@@ -100,11 +105,10 @@ pub async fn start<P: Provider>(
     };
     let service = Service::new(provider.clone(), tasks.clone(), shutdown.clone());
     let service = Arc::new(service);
-    let message = limits::MESSAGE_BYTES + limits::PAYLOAD_BYTES;
     let routes = Routes::new(
-        SandboxServiceServer::from_arc(service.clone()).max_decoding_message_size(message),
+        SandboxServiceServer::from_arc(service.clone()).max_decoding_message_size(MESSAGE),
     )
-    .add_service(ExecutionServiceServer::from_arc(service).max_decoding_message_size(message))
+    .add_service(ExecutionServiceServer::from_arc(service).max_decoding_message_size(MESSAGE))
     .add_service(health)
     .add_service(reflection().build_v1()?)
     .add_service(reflection().build_v1alpha()?);
@@ -116,6 +120,7 @@ pub async fn start<P: Provider>(
     // Until the upstream has been asked; without this the library says that it serves.
     report(&reporter, false).await;
     tasks.spawn(watch_health(provider.clone(), reporter, drain.clone()));
+    tasks.spawn(sweep_on(provider.clone(), drain.clone()));
     let task = tokio::spawn({
         let drain = drain.clone();
         async move {

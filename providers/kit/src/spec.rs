@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sandgate_proto::v1::{Capabilities, NetworkMode, SandboxSpec, Support, sandbox_spec::Source};
+use sandgate_proto::v1::{
+    Capabilities, NetworkMode, OnIdle, SandboxSpec, Support, sandbox_spec::Source,
+};
 
 use crate::{Kind, ProviderError};
 
@@ -105,6 +107,20 @@ impl TryFrom<SandboxSpec> for Spec {
     }
 }
 
+/// Fills in the clocks that a caller left open, for a provider whose idle sandboxes cost little but
+/// memory: after 10 minutes without work stopped, and kept for a day from then on.
+pub fn fill_lifecycle(spec: &mut SandboxSpec) {
+    let lifecycle = spec.lifecycle.get_or_insert_default();
+    let seconds = |seconds| prost_types::Duration { seconds, nanos: 0 };
+    lifecycle.idle_timeout.get_or_insert(seconds(10 * 60));
+    lifecycle
+        .stopped_retention
+        .get_or_insert(seconds(24 * 60 * 60));
+    if lifecycle.on_idle() == OnIdle::Unspecified {
+        lifecycle.set_on_idle(OnIdle::Stop);
+    }
+}
+
 /// Refuses a create whose required capabilities this provider does not have. A gateway does the
 /// same beforehand; this is for callers who come without one.
 pub(crate) fn check_required(required: &[String], has: &Capabilities) -> Result<(), ProviderError> {
@@ -172,7 +188,7 @@ pub(crate) fn no_nul(field: &'static str, text: &str) -> Result<(), ProviderErro
 
 #[cfg(test)]
 mod tests {
-    use sandgate_proto::v1::{Feature, Resources};
+    use sandgate_proto::v1::{Feature, Lifecycle, Resources};
 
     use super::*;
 
@@ -204,6 +220,30 @@ mod tests {
             let refused = required(&["exec", missing]);
             assert!(refused.is_some_and(|message| message.contains(missing)));
         }
+    }
+
+    #[test]
+    fn clocks_that_are_set_stay() {
+        let mut spec = SandboxSpec::default();
+        fill_lifecycle(&mut spec);
+        let filled = spec.lifecycle.unwrap();
+        let seconds = |time: Option<prost_types::Duration>| time.map(|time| time.seconds);
+        assert_eq!(filled.on_idle(), OnIdle::Stop);
+        assert_eq!(seconds(filled.idle_timeout), Some(600));
+        assert_eq!(seconds(filled.stopped_retention), Some(86_400));
+        let never = prost_types::Duration::default();
+        let lifecycle = Lifecycle {
+            idle_timeout: Some(never),
+            stopped_retention: Some(never),
+            on_idle: OnIdle::Delete.into(),
+            ..Lifecycle::default()
+        };
+        let mut spec = SandboxSpec {
+            lifecycle: Some(lifecycle),
+            ..SandboxSpec::default()
+        };
+        fill_lifecycle(&mut spec);
+        assert_eq!(spec.lifecycle, Some(lifecycle));
     }
 
     #[test]

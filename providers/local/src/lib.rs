@@ -14,9 +14,12 @@ mod provider;
 mod request;
 mod resolved;
 mod size;
+mod step;
 mod store;
+mod sweep;
 
 pub use config::{Args, Config, Defaults};
 pub use probe::{Finding, Probe, probe};
 pub use provider::Local;
 pub use size::{BadSize, OutputLimit};
+pub use step::STEPS;

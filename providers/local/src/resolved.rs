@@ -1,5 +1,6 @@
 //! A caller's spec as it will be carried out, for callers to look at.
 
+use sandgate_kit::fill_lifecycle;
 use sandgate_proto::v1::{NetworkMode, SandboxSpec};
 
 use crate::{
@@ -20,6 +21,7 @@ pub(crate) fn resolved(mut spec: SandboxSpec, defaults: &Defaults) -> SandboxSpe
     if limits.pids == 0 {
         limits.pids = narrow(defaults.pids);
     }
+    fill_lifecycle(&mut spec);
     let network = spec.network.get_or_insert_default();
     if network.mode() == NetworkMode::Unspecified {
         network.set_mode(NetworkMode::None);
@@ -35,6 +37,8 @@ pub(crate) fn resolved(mut spec: SandboxSpec, defaults: &Defaults) -> SandboxSpe
 
 #[cfg(test)]
 mod tests {
+    use sandgate_proto::v1::OnIdle;
+
     use super::*;
 
     #[test]
@@ -48,6 +52,7 @@ mod tests {
             (9, 1000, 2 << 30)
         );
         assert_eq!(spec.network.unwrap().mode(), NetworkMode::None);
+        assert_eq!(spec.lifecycle.unwrap().on_idle(), OnIdle::Stop);
         assert_eq!(
             (spec.user.as_str(), spec.workdir.as_str()),
             (USER, "/workspace")

@@ -102,9 +102,14 @@ async fn lists_are_by_owner_in_order_and_in_pages() {
     let mut sweep = first.clone();
     sweep.context.session_id.clear();
     sweep.context.sandbox_id.clear();
-    assert_eq!(sweep.list(0, "").await.sandboxes.len(), 4);
+    let all = sweep.list(0, "").await.sandboxes;
+    assert_eq!(all.len(), 5);
+    assert!(all.is_sorted_by_key(|one| one.sandbox_id.clone()));
+    let half = all.iter().find(|one| one.sandbox_id == damaged).unwrap();
+    assert_eq!(half.state(), SandboxState::Failed);
+    assert_eq!(half.reason.as_ref().unwrap().code, "REMAINS");
     sweep.context.gateway_id = "another".into();
-    assert!(sweep.list(0, "").await.sandboxes.is_empty());
+    assert_eq!(ids(&sweep.list(0, "").await.sandboxes), [damaged.as_str()]);
     provider.stop().await;
 }
 

@@ -56,14 +56,27 @@ impl Timers {
         Some(at.saturating_duration_since(now))
     }
 
-    /// Drops what is over, whenever the heap has doubled: an hour's timeout of a command that took a
-    /// millisecond does not stay for an hour.
-    pub(crate) fn sweep(&mut self, mut lives: impl FnMut(Due) -> bool) {
-        if self.heap.len() < SMALL.max(2 * self.swept) {
-            return;
-        }
+    /// Puts everything off by so much: the runner was frozen, and what it times stood still too.
+    pub(crate) fn shift(&mut self, by: Duration) {
+        let later = |Reverse((at, due))| Reverse((at + by, due));
+        self.heap = std::mem::take(&mut self.heap)
+            .into_iter()
+            .map(later)
+            .collect();
+    }
+
+    /// Drops what is over now.
+    pub(crate) fn prune(&mut self, mut lives: impl FnMut(Due) -> bool) {
         self.heap.retain(|Reverse((_, due))| lives(*due));
         self.swept = self.heap.len();
+    }
+
+    /// Drops what is over, whenever the heap has doubled: an hour's timeout of a command that took a
+    /// millisecond does not stay for an hour.
+    pub(crate) fn sweep(&mut self, lives: impl FnMut(Due) -> bool) {
+        if self.heap.len() >= SMALL.max(2 * self.swept) {
+            self.prune(lives);
+        }
     }
 }
 
@@ -83,5 +96,7 @@ mod tests {
         timers.sweep(|due| due == Due::Timeout(7));
         assert_eq!(timers.next(now), Some(Duration::from_secs(7)));
         assert_eq!(timers.heap.len(), 1);
+        timers.shift(Duration::from_secs(3));
+        assert_eq!(timers.next(now), Some(Duration::from_secs(10)));
     }
 }

@@ -84,7 +84,23 @@ impl Running {
         }
     }
 
+    /// Lets it stand still.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after that.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+        // One that stands still hears nothing.
+        self.thaw();
+    }
+
+    fn signal(&self, signal: Signal) {
         // The id is there until the process has been waited for, so it is never another's.
         let pid = self
             .child
@@ -92,7 +108,7 @@ impl Running {
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, signal);
         }
     }
 }

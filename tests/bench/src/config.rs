@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValue};
 
-use crate::{control, exec};
+use crate::{control, exec, life};
 
 /// Measures Sandgate beside what it is compared with, in the same run: its hop beside nginx, what
 /// its checks cost a call, its executions beside the Docker exec API and bubblewrap
@@ -24,7 +24,18 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// The provider that the hop is measured over
     #[command(hide = true)]
-    Provider,
+    Provider(ProviderArgs),
+}
+
+/// What the provider says that it has.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ProviderArgs {
+    /// Sandboxes that it lists; without, it does not answer with any list
+    #[arg(long)]
+    pub(crate) lists: Option<u32>,
+    /// All of them but the first are stopped
+    #[arg(long)]
+    pub(crate) stopped: bool,
 }
 
 /// How to measure.
@@ -39,6 +50,9 @@ pub(crate) struct RunArgs {
     /// Connections of the client for the requests in flight, the same for each way
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) connections: u16,
+    /// Sandboxes in the fuller store of the group life; its figures are due for 100,000
+    #[arg(long, default_value_t = life::SANDBOXES, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) sandboxes: u32,
     /// Gateway to measure; by default it is built now with cargo, in release
     #[arg(long, value_name = "FILE")]
     pub(crate) gateway: Option<PathBuf>,
@@ -91,6 +105,13 @@ impl RunArgs {
         all.filter(wanted).collect()
     }
 
+    /// The figures of many sandboxes that are wanted.
+    pub(crate) fn life_figures(&self) -> Vec<life::Figure> {
+        let wanted = |figure: &life::Figure| self.wants(Choice::Life, Choice::OfLife(*figure));
+        let all = life::Figure::value_variants().iter().copied();
+        all.filter(wanted).collect()
+    }
+
     fn wants(&self, group: Choice, figure: Choice) -> bool {
         self.only.is_empty() || self.only.iter().any(|one| *one == group || *one == figure)
     }
@@ -105,21 +126,26 @@ pub(crate) enum Choice {
     Control,
     /// All of executions and sandboxes.
     Exec,
+    /// All of many sandboxes.
+    Life,
     /// One of the hop.
     OfHop(Figure),
     /// One of authorisation and lookup.
     OfControl(control::Figure),
     /// One of executions and sandboxes.
     OfExec(exec::Figure),
+    /// One of many sandboxes.
+    OfLife(life::Figure),
 }
 
 impl ValueEnum for Choice {
     fn value_variants<'a>() -> &'a [Self] {
-        use {control::Figure as C, exec::Figure as E};
+        use {control::Figure as C, exec::Figure as E, life::Figure as L};
         &[
             Self::Hop,
             Self::Control,
             Self::Exec,
+            Self::Life,
             Self::OfHop(Figure::Latency),
             Self::OfHop(Figure::Rate),
             Self::OfHop(Figure::Stream),
@@ -134,6 +160,11 @@ impl ValueEnum for Choice {
             Self::OfExec(E::Local),
             Self::OfExec(E::Idle),
             Self::OfExec(E::Memory),
+            Self::OfLife(L::Stopped),
+            Self::OfLife(L::Running),
+            Self::OfLife(L::Pass),
+            Self::OfLife(L::Looks),
+            Self::OfLife(L::Reconcile),
         ]
     }
 
@@ -142,11 +173,13 @@ impl ValueEnum for Choice {
             Self::Hop => Some(PossibleValue::new("hop").help("Group: latency, rate, stream")),
             Self::Control => Some(PossibleValue::new("control").help("Group: cached, uncached")),
             Self::Exec => {
-                Some(PossibleValue::new("exec").help("Group: all that follow `uncached`"))
+                Some(PossibleValue::new("exec").help("Group: all from `true` to `memory`"))
             }
+            Self::Life => Some(PossibleValue::new("life").help("Group: all from `stopped` on")),
             Self::OfHop(figure) => figure.to_possible_value(),
             Self::OfControl(figure) => figure.to_possible_value(),
             Self::OfExec(figure) => figure.to_possible_value(),
+            Self::OfLife(figure) => figure.to_possible_value(),
         }
     }
 }
@@ -192,13 +225,20 @@ mod tests {
         assert_eq!(chosen(&["--only", "exec"]), (0, 0, all.to_vec()));
         let three = chosen(&["--only", "rate,cached,cold"]);
         assert_eq!(three, (1, 1, vec![exec::Figure::Cold]));
+        let args = Args::try_parse_from(["bench", "--only", "life"]).unwrap();
+        assert_eq!(
+            args.run.life_figures(),
+            life::Figure::value_variants().to_vec()
+        );
     }
 
     #[test]
     fn every_figure_can_be_chosen() {
         let choices = Choice::value_variants().len();
         let of_control = control::Figure::value_variants().len();
-        let figures = Figure::ALL.len() + of_control + exec::Figure::value_variants().len();
-        assert_eq!(choices, figures + 3);
+        let of_life = life::Figure::value_variants().len();
+        let figures =
+            Figure::ALL.len() + of_control + exec::Figure::value_variants().len() + of_life;
+        assert_eq!(choices, figures + 4);
     }
 }

@@ -22,13 +22,24 @@ pub(crate) async fn start(
     (id, provider): (&str, SocketAddr),
     key: Option<&str>,
 ) -> Result<(Running, SocketAddr)> {
+    start_with(file, folder, (id, provider), key, "warn").await
+}
+
+/// The same, with another level for what it logs.
+pub(crate) async fn start_with(
+    file: &Path,
+    folder: &Path,
+    (id, provider): (&str, SocketAddr),
+    key: Option<&str>,
+    log: &str,
+) -> Result<(Running, SocketAddr)> {
     let mut command = Command::new(file);
     command
         .env_clear()
         .env("SANDGATE_LISTEN", "127.0.0.1:0")
         .env("SANDGATE_DATA_DIR", data_dir(folder))
         .env("SANDGATE_PROVIDERS", format!("{id}=http://{provider}"))
-        .env("SANDGATE_LOG", "warn");
+        .env("SANDGATE_LOG", log);
     if let Some(key) = key {
         command.env("SANDGATE_ADMIN_KEY", key);
     }

@@ -9,6 +9,7 @@ mod exec;
 mod facts;
 mod gateway;
 mod hop;
+mod life;
 mod programs;
 mod run;
 mod spread;
@@ -24,7 +25,7 @@ use config::{Args, Command};
 async fn main() -> ExitCode {
     let args = Args::parse();
     let done = match &args.command {
-        Some(Command::Provider) => hop::provider::run().await,
+        Some(Command::Provider(args)) => hop::provider::run(args).await,
         None => run::all(&args.run).await,
     };
     match done {

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     exec::{self, Engine},
     facts::Facts,
-    hop,
+    hop, life,
 };
 
 /// Takes every figure that is wanted.
@@ -15,7 +15,7 @@ pub(crate) async fn all(args: &RunArgs) -> Result<()> {
         eprintln!("this is a debug build: its figures mean nothing; run it with --release");
     }
     let (of_hop, of_exec) = (args.hop_figures(), args.exec_figures());
-    let of_control = args.control_figures();
+    let (of_control, of_life) = (args.control_figures(), args.life_figures());
     // What is missing is said before minutes are spent.
     let engine = Engine::new(&args.docker);
     if of_exec.iter().any(|figure| figure.needs_docker()) {
@@ -27,6 +27,9 @@ pub(crate) async fn all(args: &RunArgs) -> Result<()> {
     }
     if !of_control.is_empty() {
         tables.push(control::run(args, of_control).await?);
+    }
+    if !of_life.is_empty() {
+        tables.push(life::run(args, of_life).await?);
     }
     if !of_exec.is_empty() {
         tables.push(exec::run(args, engine, of_exec).await?);

@@ -41,6 +41,19 @@ pub(crate) struct Client {
     pub(crate) tally: Arc<Tally>,
 }
 
+/// A connection to this address, made when it is needed.
+pub(crate) fn channel(address: SocketAddr) -> Result<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|error| setup(error.to_string()))?;
+    // Windows so wide that a slow reader holds up no other on the connection.
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1 << 30)
+        .connect_lazy())
+}
+
 impl Client {
     /// A client of the gateway at this address, which need not be there yet.
     pub(crate) fn new(
@@ -48,17 +61,8 @@ impl Client {
         blows: Arc<AtomicU64>,
         tally: Arc<Tally>,
     ) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| setup(error.to_string()))?;
-        // Windows so wide that a slow reader holds up no other on the connection.
-        let channel = endpoint
-            .connect_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
-            .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(1 << 30)
-            .connect_lazy();
         Ok(Self {
-            channel,
+            channel: channel(address)?,
             blows,
             tally,
         })

@@ -18,14 +18,17 @@ pub enum Kind {
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
+    /// Two gateways on one store and the provider, while sandboxes come and go: nothing is made
+    /// twice, left behind or forgotten.
+    Life,
     /// The gateway, the provider, or both: nothing may be lost.
     Servers,
     /// The first process of the sandbox: what ran is lost, and said to be.
     Runner,
 }
 
-/// Kills gateway and provider (or the runner of a sandbox) at random moments while commands run, and
-/// checks that every byte comes exactly once and every end is true.
+/// Kills gateways and provider (or the runner of a sandbox) at random moments while sandboxes come and
+/// go and commands run, and checks that nothing is made twice, left behind or lost.
 ///
 /// Ends with 0 if all was kept, 1 if a rule of the contract was broken, 2 if it could not run.
 #[derive(Clone, Debug, Parser)]
@@ -38,9 +41,12 @@ pub struct Args {
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
     /// What to kill
-    #[arg(long, value_enum, default_value_t = Fault::Servers)]
+    #[arg(long, value_enum, default_value_t = Fault::Life)]
     pub fault: Fault,
-    /// Rounds, each with its own commands and kills
+    /// Kills of fault `life`
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub kills: u64,
+    /// Rounds of the other faults, each with its own commands and kills
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub rounds: u64,
     /// Where the random numbers begin [default: another one each time]
@@ -60,7 +66,9 @@ pub struct Options {
     pub image: Option<String>,
     /// What to kill.
     pub fault: Fault,
-    /// How many rounds.
+    /// How many kills, of fault `life`.
+    pub kills: u64,
+    /// How many rounds, of the others.
     pub rounds: u64,
     /// Where the random numbers begin.
     pub seed: u64,
@@ -83,6 +91,7 @@ impl Args {
             provider: self.provider,
             image: self.image,
             fault: self.fault,
+            kills: self.kills,
             rounds: self.rounds,
             seed: self.seed.unwrap_or_else(any_seed),
             programs: programs
@@ -126,10 +135,9 @@ mod tests {
 
     #[test]
     fn every_flag_reaches_the_options() {
-        let line =
-            "x --provider container --image i --fault runner --rounds 3 --seed 7 --programs /p";
+        let line = "x --provider container --image i --fault runner --kills 9 --rounds 3 --seed 7 --programs /p";
         let options = Args::parse_from(line.split(' ')).options().unwrap();
-        assert_eq!((options.rounds, options.seed), (3, 7));
+        assert_eq!((options.kills, options.rounds, options.seed), (9, 3, 7));
         assert_eq!(options.provider, Kind::Container);
         assert_eq!(options.fault, Fault::Runner);
         assert_eq!(options.image.as_deref(), Some("i"));
@@ -139,7 +147,8 @@ mod tests {
     #[test]
     fn nothing_has_to_be_given() {
         let options = Args::parse_from(["x"]).options().unwrap();
-        assert_eq!((options.rounds, options.fault), (100, Fault::Servers));
+        assert_eq!((options.rounds, options.fault), (100, Fault::Life));
+        assert_eq!(options.kills, 500);
         assert!(options.programs.is_dir());
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     config::Kind,
-    failure::{Failure, Result, broken, ensure, setup},
+    failure::{Result, broken, ensure, setup},
     plan::{Due, Role, Work},
     sandbox::Sandbox,
 };
@@ -102,17 +102,8 @@ pub(crate) async fn nothing_left(kind: Kind, prefix: &str) -> Result<()> {
         &["network", "ls"],
         &["volume", "ls"],
     ] {
-        let mut command = Command::new("docker");
-        command
-            .args(list)
-            .args(["--quiet", "--filter", &label])
-            .kill_on_drop(true);
-        let output = timeout(DOCKER, command.output()).await;
-        let output = output
-            .map_err(|_| setup("docker gives no answer"))?
-            .map_err(|error| setup(format!("cannot ask docker what is left: {error}")))?;
-        ensure_asked(&output)?;
-        let left = String::from_utf8_lossy(&output.stdout);
+        let list = [list, &["--quiet", "--filter", &label]].concat();
+        let left = docker(&list).await?;
         ensure(left.trim().is_empty(), || {
             format!("docker {} still shows {}", list.join(" "), left.trim())
         })?;
@@ -120,17 +111,26 @@ pub(crate) async fn nothing_left(kind: Kind, prefix: &str) -> Result<()> {
     Ok(())
 }
 
-fn ensure_asked(output: &std::process::Output) -> Result<()> {
+/// What the docker command answers.
+pub(crate) async fn docker(arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("docker");
+    command.args(arguments).kill_on_drop(true);
+    let output = timeout(DOCKER, command.output()).await;
+    let output = output
+        .map_err(|_| setup("docker gives no answer"))?
+        .map_err(|error| setup(format!("cannot ask docker: {error}")))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let why = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::Setup(format!(
-        "docker cannot say what is left: {why}"
+    Err(setup(format!(
+        "docker {} failed: {why}",
+        arguments.join(" ")
     )))
 }
 
-fn processes() -> impl Iterator<Item = i32> {
+/// Numbers of all processes.
+pub(crate) fn processes() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

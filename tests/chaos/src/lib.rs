@@ -1,15 +1,19 @@
-//! Gateway and provider as real processes that are killed at random moments while commands run.
+//! Gateways and provider as real processes that are killed at random moments while sandboxes come and
+//! go and commands run.
 //!
 //! A kill takes away a process and nothing else, so nothing may be lost: every byte comes exactly
-//! once, every execution ends once and truly, a start that is repeated starts nothing. Only where the
+//! once, every execution ends once and truly, a start that is repeated starts nothing, what was cut off
+//! is finished or taken back. Only where the
 //! first process of the sandbox itself is killed is an execution lost, and then that is said.
 
+mod blow;
 mod client;
 mod config;
 mod dice;
 mod drive;
 mod failure;
 mod host;
+mod life;
 mod observer;
 mod plan;
 mod program;
@@ -17,11 +21,16 @@ mod round;
 mod runner;
 mod sandbox;
 mod stack;
+mod steps;
 mod tally;
 
 use std::sync::Arc;
 
 use sandgate_proto::v1::SandboxState;
+use tokio::signal::{
+    ctrl_c,
+    unix::{SignalKind, signal},
+};
 
 use self::{
     client::Client, dice::Dice, failure::Result, host::Namespace, sandbox::Sandbox, stack::Stack,
@@ -30,6 +39,8 @@ use self::{
 pub use self::{
     config::{Args, Fault, Kind, Options},
     failure::Failure,
+    life::{Left, LifeFigures},
+    steps::{Action, Case, Table, fail_at_each},
     tally::Figures,
 };
 
@@ -49,13 +60,19 @@ pub async fn run_until(
     options: Options,
     interrupt: impl Future<Output = ()>,
 ) -> std::result::Result<Figures, Failure> {
+    let (count, what) = match options.fault {
+        Fault::Life => (options.kills, "kills"),
+        Fault::Servers | Fault::Runner => (options.rounds, "rounds"),
+    };
     println!(
-        "{} rounds of kills to {:?} with provider {}, --seed {}",
-        options.rounds,
+        "{count} {what} of fault {:?} with provider {}, --seed {}",
         options.fault,
         options.provider.id(),
         options.seed
     );
+    if options.fault == Fault::Life {
+        return life::run(&options, interrupt).await;
+    }
     let tally = Arc::new(Tally::default());
     let mut stack = Stack::start(&options, tally.clone()).await?;
     let client = Client::new(stack.address(), stack.blows(), tally.clone())?;
@@ -75,6 +92,19 @@ pub async fn run_until(
     Ok(figures)
 }
 
+/// Over when either signal comes that asks for an end, so that what runs is removed first.
+pub async fn asked_to_end() {
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = ctrl_c() => {}
+        }
+    } else {
+        // Without a handler the signal keeps its usual effect, so waiting for ever is right.
+        std::future::pending().await
+    }
+}
+
 async fn play(options: &Options, stack: &mut Stack, sandbox: &mut Sandbox) -> Result<()> {
     let state = sandbox.get().await?.state();
     failure::same("the new sandbox", &state, &SandboxState::Running)?;
@@ -85,7 +115,7 @@ async fn play(options: &Options, stack: &mut Stack, sandbox: &mut Sandbox) -> Re
             Fault::Servers => round::play(stack, sandbox, round, dice)
                 .await
                 .map(|more| works.extend(more)),
-            Fault::Runner => runner::play(options, sandbox, round, dice).await,
+            Fault::Runner | Fault::Life => runner::play(options, sandbox, round, dice).await,
         };
         played.map_err(|failure| failure.at(&format!("round {round}")))?;
         sandbox.client.tally.add().rounds += 1;

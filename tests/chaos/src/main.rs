@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use sandgate_chaos::{Args, Failure, run_until};
+use sandgate_chaos::{Args, Failure, asked_to_end, run_until};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -14,13 +14,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let interrupt = async {
-        // Without a handler the signal keeps its usual effect, so waiting for ever is right.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    match run_until(options, interrupt).await {
+    match run_until(options, asked_to_end()).await {
         Ok(figures) => {
             println!("{figures}");
             ExitCode::SUCCESS

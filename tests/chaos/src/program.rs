@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -28,6 +28,8 @@ const TAIL: usize = 15;
 pub(crate) struct Program {
     path: PathBuf,
     settings: Vec<(&'static str, String)>,
+    /// On top of those, until they are replaced.
+    more: Vec<(&'static str, String)>,
     log: PathBuf,
     running: Option<Running>,
 }
@@ -44,6 +46,7 @@ impl Program {
         Self {
             path,
             settings,
+            more: Vec::new(),
             log,
             running: None,
         }
@@ -51,25 +54,8 @@ impl Program {
 
     /// Starts it and waits until it says that it serves, at the address of its settings.
     pub(crate) async fn start(&mut self, due: SocketAddr) -> Result<()> {
-        let name = self.path.display().to_string();
-        let unusable = |error: std::io::Error| {
-            setup(format!(
-                "{name} cannot be started: {error}; `make build` makes it"
-            ))
-        };
-        let log = File::options().create(true).append(true).open(&self.log);
-        let mut command = Command::new(&self.path);
-        for setting in foreign_settings() {
-            command.env_remove(setting);
-        }
-        let mut child = command
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log.map_err(unusable)?)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(unusable)?;
+        let mut child = self.spawn()?;
+        let name = self.path.display();
         let Some(stdout) = child.stdout.take() else {
             return Err(setup(format!("{name} has no output")));
         };
@@ -92,6 +78,36 @@ impl Program {
         Ok(())
     }
 
+    /// Starts it and kills it so soon that it may not serve yet.
+    pub(crate) async fn stumble(&mut self, after: Duration) -> Result<()> {
+        let mut child = self.spawn()?;
+        sleep(after).await;
+        let killed = child.kill().await;
+        killed.map_err(|error| setup(format!("{} cannot be killed: {error}", self.path.display())))
+    }
+
+    fn spawn(&self) -> Result<Child> {
+        let name = self.path.display().to_string();
+        let unusable = |error: std::io::Error| {
+            setup(format!(
+                "{name} cannot be started: {error}; `make build` makes it"
+            ))
+        };
+        let log = File::options().create(true).append(true).open(&self.log);
+        let mut command = Command::new(&self.path);
+        for setting in foreign_settings() {
+            command.env_remove(setting);
+        }
+        command
+            .envs(self.settings.iter().chain(&self.more).cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log.map_err(unusable)?)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(unusable)
+    }
+
     /// Kills it, without a word before, and waits until it is gone.
     pub(crate) async fn kill(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else {
@@ -105,9 +121,37 @@ impl Program {
         killed.map_err(|error| Failure::Setup(format!("{name} cannot be killed: {error}")))
     }
 
+    /// Starts it anew, if need be after a kill, with these settings on top of its own.
+    pub(crate) async fn restart(
+        &mut self,
+        due: SocketAddr,
+        more: Vec<(&'static str, String)>,
+    ) -> Result<()> {
+        if !self.ends_within(Duration::ZERO).await {
+            self.kill().await?;
+        }
+        self.more = more;
+        self.start(due).await
+    }
+
+    /// Whether it has ended by itself, or does so within this time.
+    pub(crate) async fn ends_within(&mut self, time: Duration) -> bool {
+        if let Some(running) = &mut self.running
+            && timeout(time, running.child.wait()).await.is_ok()
+        {
+            self.running = None;
+        }
+        self.running.is_none()
+    }
+
+    /// All of its log so far.
+    pub(crate) fn words(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.words();
         let lines: Vec<&str> = text.lines().collect();
         let tail = &lines[lines.len().saturating_sub(TAIL)..];
         format!("{}:\n  {}", self.log.display(), tail.join("\n  "))

@@ -8,12 +8,13 @@ use tokio::{
 };
 
 use crate::{
+    blow::Blow,
     dice::Dice,
     drive::{START, agrees, audit, drive, kind},
     failure::{Failure, Result, broken, ensure, same, setup},
     plan::{NOTES, Work, plan},
     sandbox::Sandbox,
-    stack::{Blow, Stack},
+    stack::Stack,
 };
 
 /// Longest time for all commands of a round to end.

@@ -1,8 +1,8 @@
-//! Gateway and provider as processes on loopback, and the blows that they get.
+//! Gateways and provider as processes on loopback, and the blows that they get.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     Options,
-    config::Kind,
+    blow::{Blow, PROVIDER},
+    config::{Fault, Kind},
     dice::Dice,
     failure::{Result, setup},
     program::Program,
@@ -27,32 +28,22 @@ const PORTS: std::ops::Range<u16> = 20_000..30_000;
 /// Longest time, in milliseconds, that what was killed stays down.
 const DOWN: u64 = 400;
 
-/// What a blow hits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Blow {
-    /// The gateway alone.
-    Gateway,
-    /// The provider alone.
-    Provider,
-    /// Both.
-    Both,
+/// One program in so many is killed a second time while it starts.
+const STUMBLES: u64 = 6;
+/// Longest time, in milliseconds, after which it is.
+const STUMBLE: u64 = 120;
+
+/// A program with its place in the world.
+struct Part {
+    name: &'static str,
+    address: SocketAddr,
+    program: Program,
 }
 
-impl Blow {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway",
-            Self::Provider => "provider",
-            Self::Both => "both",
-        }
-    }
-}
-
-/// Both programs.
+/// The provider, and the gateways before it on one store.
 pub(crate) struct Stack {
-    gateway: Program,
-    provider: Program,
-    addresses: [SocketAddr; 2],
+    /// The provider, then the gateways.
+    parts: Vec<Part>,
     /// Begins the names of all that the provider makes.
     prefix: String,
     blows: Arc<AtomicU64>,
@@ -61,32 +52,54 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Starts both, with data folders of their own.
+    /// Starts all, the gateways with one data folder for all of them.
     pub(crate) async fn start(options: &Options, tally: Arc<Tally>) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("chaos-")
             .tempdir()
             .map_err(|error| setup(format!("cannot make a folder for data: {error}")))?;
-        let gateway = free_address(PORTS.start)?;
-        let provider = free_address(gateway.port() + 1)?;
         let prefix = format!("chaos{:08x}", uuid::Uuid::new_v4().as_fields().0);
-        let mut stack = Self {
-            gateway: gateway_program(options, folder.path(), gateway, provider),
-            provider: provider_program(options, folder.path(), provider, &prefix),
-            addresses: [gateway, provider],
+        let provider = free_address(PORTS.start)?;
+        let mut parts = vec![Part {
+            name: "provider",
+            address: provider,
+            program: provider_program(options, folder.path(), provider, &prefix),
+        }];
+        let gateways: &[_] = match options.fault {
+            Fault::Life => &["gateway-a", "gateway-b"],
+            Fault::Servers | Fault::Runner => &["gateway"],
+        };
+        let mut port = provider.port();
+        for name in gateways {
+            let address = free_address(port + 1)?;
+            port = address.port();
+            parts.push(Part {
+                name,
+                address,
+                program: gateway_program(options, folder.path(), name, address, provider),
+            });
+        }
+        for part in &mut parts {
+            part.program.start(part.address).await?;
+        }
+        Ok(Self {
+            parts,
             prefix,
             blows: Arc::default(),
             tally,
             folder,
-        };
-        stack.provider.start(provider).await?;
-        stack.gateway.start(gateway).await?;
-        Ok(stack)
+        })
     }
 
-    /// Where the gateway serves, always.
+    /// Where the first gateway serves, always.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.addresses[0]
+        self.parts[PROVIDER + 1].address
+    }
+
+    /// Where each gateway serves, always.
+    pub(crate) fn gateways(&self) -> Vec<SocketAddr> {
+        let gateways = self.parts.iter().skip(PROVIDER + 1);
+        gateways.map(|part| part.address).collect()
     }
 
     /// Begins the names of all that the provider makes.
@@ -94,52 +107,83 @@ impl Stack {
         &self.prefix
     }
 
+    /// The provider's data folder.
+    pub(crate) fn provider_folder(&self) -> PathBuf {
+        self.folder.path().join("provider")
+    }
+
     /// How often the gateway was hit: a connection to it may break only when this changes.
     pub(crate) fn blows(&self) -> Arc<AtomicU64> {
         self.blows.clone()
     }
 
-    /// Kills, waits a little, and starts again what was killed.
-    pub(crate) async fn strike(&mut self, blow: Blow, dice: &mut Dice) -> Result<()> {
+    /// Kills, waits a little, and starts again what was killed, in any order; how many kills it took.
+    pub(crate) async fn strike(&mut self, blow: Blow, dice: &mut Dice) -> Result<u64> {
         let begin = Instant::now();
-        if blow != Blow::Provider {
+        let mut places = blow.places().to_vec();
+        if places != [PROVIDER] {
             self.blows.fetch_add(1, Ordering::SeqCst);
-            self.gateway.kill().await?;
         }
-        if blow != Blow::Gateway {
-            self.provider.kill().await?;
+        let mut kills = 0;
+        for place in &places {
+            self.parts[*place].program.kill().await?;
+            kills += self.count(*place);
         }
         sleep(dice.pause(DOWN)).await;
-        let [gateway, provider] = self.addresses;
-        match blow {
-            Blow::Gateway => self.gateway.start(gateway).await?,
-            Blow::Provider => self.provider.start(provider).await?,
-            Blow::Both if dice.one_in(2) => {
-                self.gateway.start(gateway).await?;
-                sleep(dice.pause(DOWN)).await;
-                self.provider.start(provider).await?;
+        while !places.is_empty() {
+            let next = usize::try_from(dice.below(places.len() as u64)).unwrap_or_default();
+            let place = places.swap_remove(next);
+            if dice.one_in(STUMBLES) {
+                let soon = dice.pause(STUMBLE);
+                self.parts[place].program.stumble(soon).await?;
+                kills += self.count(place);
             }
-            Blow::Both => {
-                self.provider.start(provider).await?;
-                self.gateway.start(gateway).await?;
+            let part = &mut self.parts[place];
+            part.program.start(part.address).await?;
+            if !places.is_empty() && dice.one_in(2) {
+                sleep(dice.pause(DOWN)).await;
             }
         }
+        self.tally.add().outages.push(begin.elapsed());
+        Ok(kills)
+    }
+
+    /// One of the programs, the provider at [`PROVIDER`].
+    pub(crate) fn program(&mut self, place: usize) -> &mut Program {
+        &mut self.parts[place].program
+    }
+
+    /// Starts a program anew with these settings on top of its own.
+    pub(crate) async fn restart(
+        &mut self,
+        place: usize,
+        more: Vec<(&'static str, String)>,
+    ) -> Result<()> {
+        let part = &mut self.parts[place];
+        part.program.restart(part.address, more).await
+    }
+
+    fn count(&self, place: usize) -> u64 {
         let mut figures = self.tally.add();
-        *figures.kills.entry(blow.name()).or_default() += 1;
-        figures.outages.push(begin.elapsed());
-        Ok(())
+        *figures.kills.entry(self.parts[place].name).or_default() += 1;
+        1
     }
 
-    /// The end of both logs, for a failure.
+    /// The end of all logs, for a failure.
     pub(crate) fn last_words(&self) -> String {
-        let (gateway, provider) = (self.gateway.last_words(), self.provider.last_words());
-        format!("{gateway}\n{provider}")
+        let words = self
+            .parts
+            .iter()
+            .rev()
+            .map(|part| part.program.last_words());
+        words.collect::<Vec<_>>().join("\n")
     }
 
-    /// Kills both for good.
+    /// Kills all for good.
     pub(crate) async fn end(mut self) -> Result<()> {
-        self.gateway.kill().await?;
-        self.provider.kill().await?;
+        for part in self.parts.iter_mut().rev() {
+            part.program.kill().await?;
+        }
         let folder = self.folder.path().display().to_string();
         self.folder
             .close()
@@ -158,6 +202,7 @@ fn common(data: &Path, listen: SocketAddr) -> Vec<(&'static str, String)> {
 fn gateway_program(
     options: &Options,
     folder: &Path,
+    name: &str,
     listen: SocketAddr,
     provider: SocketAddr,
 ) -> Program {
@@ -165,7 +210,7 @@ fn gateway_program(
     let entry = format!("{}=http://{provider}", options.provider.id());
     settings.push(("SANDGATE_PROVIDERS", entry));
     let path = options.programs.join("sandgate-gateway");
-    Program::new(path, settings, folder.join("gateway.log"))
+    Program::new(path, settings, folder.join(format!("{name}.log")))
 }
 
 fn provider_program(options: &Options, folder: &Path, listen: SocketAddr, prefix: &str) -> Program {

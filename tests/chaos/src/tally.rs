@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use crate::life::LifeFigures;
+
 /// Figures of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
@@ -24,6 +26,8 @@ pub struct Figures {
     pub outages: Vec<Duration>,
     /// Failed attempts that were repeated, by what they said.
     pub repeats: BTreeMap<String, u64>,
+    /// What fault `life` counts besides.
+    pub life: LifeFigures,
 }
 
 /// Figures that many tasks add to.
@@ -50,7 +54,7 @@ fn spread(times: &[Duration]) -> (Duration, Duration) {
     (middle, sorted.last().copied().unwrap_or_default())
 }
 
-fn listed<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+pub(crate) fn listed<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
     let each: Vec<String> = counts
         .iter()
         .map(|(what, count)| format!("{what} {count}"))
@@ -63,20 +67,29 @@ impl fmt::Display for Figures {
         let (resume, longest) = spread(&self.resumes);
         let (outage, worst) = spread(&self.outages);
         let executions: u64 = self.executions.values().sum();
-        writeln!(f, "rounds      {}", self.rounds)?;
-        writeln!(f, "kills       {}", listed(&self.kills))?;
+        let kills: u64 = self.kills.values().sum();
+        if self.rounds > 0 {
+            writeln!(f, "rounds      {}", self.rounds)?;
+        }
+        writeln!(f, "kills       {kills}: {}", listed(&self.kills))?;
         writeln!(f, "executions  {executions}: {}", listed(&self.executions))?;
         writeln!(f, "bytes       {} compared", self.bytes)?;
-        writeln!(
-            f,
-            "resumes     {}, away for p50 {resume:.0?}, at most {longest:.0?}",
-            self.resumes.len()
-        )?;
+        if self.rounds > 0 {
+            writeln!(
+                f,
+                "resumes     {}, away for p50 {resume:.0?}, at most {longest:.0?}",
+                self.resumes.len()
+            )?;
+        }
         writeln!(
             f,
             "outages     from kill to serving p50 {outage:.0?}, at most {worst:.0?}"
         )?;
-        write!(f, "repeats     {}", listed(&self.repeats))
+        write!(f, "repeats     {}", listed(&self.repeats))?;
+        if self.life.calls > 0 {
+            write!(f, "\n{}", self.life)?;
+        }
+        Ok(())
     }
 }
 
@@ -87,12 +100,16 @@ mod tests {
     #[test]
     fn figures_are_lines_of_their_own() {
         let figures = Figures {
+            rounds: 1,
             kills: [("both", 1), ("gateway", 2)].into(),
             resumes: [30, 10, 20].map(Duration::from_millis).into(),
             ..Figures::default()
         };
         let text = figures.to_string();
-        assert!(text.contains("kills       both 1, gateway 2\n"), "{text}");
+        assert!(
+            text.contains("kills       3: both 1, gateway 2\n"),
+            "{text}"
+        );
         assert!(
             text.contains("3, away for p50 20ms, at most 30ms"),
             "{text}"

@@ -1,13 +1,16 @@
 //! What a test wants of its world.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sandgate_gateway::{
-    Access, AuditArgs, Config, ConnectionArgs, FeatureArgs, IdentityArgs, KeyArgs, LimitArgs, Pace,
-    ProviderEntry, StartError,
+    Access, AuditArgs, Clock, Config, ConnectionArgs, FeatureArgs, IdentityArgs, KeyArgs,
+    LimitArgs, Pace, ProviderEntry, StartError,
 };
 use sandgate_service::TlsFiles;
-use tempfile::TempDir;
 
 use crate::Fake;
 
@@ -18,6 +21,8 @@ pub struct Plan {
     pub link: bool,
     /// Put a [`Tap`] in front of the provider, behind the link.
     pub tap: bool,
+    /// The provider pauses sandboxes.
+    pub can_pause: bool,
     /// The gateway's first key.
     pub admin_key: Option<&'static str>,
     /// TLS of the gateway towards its callers.
@@ -42,10 +47,14 @@ pub struct Plan {
     pub features: FeatureArgs,
     /// The pace of the gateway's tasks.
     pub pace: Pace,
+    /// What its sandboxes live by.
+    pub clock: Clock,
     /// How much callers may use.
     pub limits: LimitArgs,
     /// Where the audit log goes besides the database.
     pub audit: AuditArgs,
+    /// The folder of the gateway's data, if not one of its own.
+    pub data: Option<PathBuf>,
 }
 
 impl Plan {
@@ -55,14 +64,15 @@ impl Plan {
     /// Where it does not.
     pub async fn start_alone(self) -> Result<(), StartError> {
         let data = tempfile::tempdir().unwrap();
-        let config = self.config(([127, 0, 0, 1], 1).into(), &data);
+        let config = self.config(([127, 0, 0, 1], 1).into(), data.path());
         let running = sandgate_gateway::start(config).await?;
         running.stop(Duration::ZERO).await;
         Ok(())
     }
 
     /// The gateway's configuration, with its provider at `address`.
-    pub(crate) fn config(self, address: SocketAddr, data: &TempDir) -> Config {
+    pub(crate) fn config(self, address: SocketAddr, data: &Path) -> Config {
+        let data = self.data.unwrap_or_else(|| data.to_owned());
         let scheme = if self.provider_tls.is_empty() {
             "http"
         } else {
@@ -70,7 +80,7 @@ impl Plan {
         };
         Config {
             listen: ([127, 0, 0, 1], 0).into(),
-            database: data.path().join("sandgate.db"),
+            database: data.join("sandgate.db"),
             providers: [Fake::ID]
                 .into_iter()
                 .chain(self.also)
@@ -87,7 +97,7 @@ impl Plan {
             admin_key: self.admin_key.map(Into::into),
             tls: self.tls,
             workers: 2,
-            data_dir: data.path().to_owned(),
+            data_dir: data,
             identity: self.identity,
             keys: keys(&self.encryption_keys),
             limits: self.limits,
@@ -95,6 +105,7 @@ impl Plan {
             features: self.features,
             connections: self.connections,
             pace: self.pace,
+            clock: self.clock,
         }
     }
 }

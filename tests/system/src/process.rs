@@ -3,7 +3,7 @@
 use std::{
     env,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -94,28 +94,53 @@ impl Binary {
     }
 }
 
+/// Programs that can be built with the feature `failpoints`.
+const WITH_FAILPOINTS: [&str; 3] = [
+    "sandgate-gateway",
+    "sandgate-provider-container",
+    "sandgate-provider-local",
+];
+
 /// Builds the binaries, if they are not as the sources are; the folder that they are in.
 pub fn build() -> PathBuf {
-    // target/debug/deps/this-test
+    let folder = own_folder();
+    // All of them, as `make build` does: another choice would build their dependencies anew.
+    cargo(&folder, &folder, &["--bins"]);
+    folder
+}
+
+/// Builds those that have failpoints, with them, into a folder of their own beside the usual ones;
+/// all that both are made of is compiled once.
+pub fn build_with_failpoints() -> PathBuf {
+    let usual = own_folder();
+    let name = usual.file_name().unwrap();
+    let folder = usual.with_file_name("failpoints").join(name);
+    let features = WITH_FAILPOINTS.map(|program| format!("{program}/failpoints"));
+    let features = features.join(",");
+    let mut arguments = vec!["--features", &features];
+    for program in WITH_FAILPOINTS {
+        arguments.extend(["--bin", program]);
+    }
+    cargo(&usual, &folder, &arguments);
+    folder
+}
+
+/// Of the binaries: this one is target/debug/deps/this-test.
+fn own_folder() -> PathBuf {
     let own = env::current_exe().unwrap();
-    let folder = own
-        .parent()
-        .and_then(|deps| deps.parent())
-        .unwrap()
-        .to_owned();
+    own.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// Runs `cargo build`: compiles in the target folder of `usual`, and puts binaries into that of `folder`.
+fn cargo(usual: &Path, folder: &Path, arguments: &[&str]) {
     let mut cargo = std::process::Command::new(env!("CARGO"));
     cargo
-        // All of them, as `make build` does: another choice would build their dependencies anew.
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--workspace",
-            "--bins",
-            "--target-dir",
-        ])
+        .args(["build", "--quiet", "--locked", "--workspace"])
+        .args(arguments)
+        .env("CARGO_BUILD_BUILD_DIR", usual.parent().unwrap())
+        .arg("--target-dir")
         .arg(folder.parent().unwrap());
-    if folder.ends_with("release") {
+    if usual.ends_with("release") {
         cargo.arg("--release");
     }
     let status = cargo
@@ -123,5 +148,4 @@ pub fn build() -> PathBuf {
         .status()
         .unwrap();
     assert!(status.success(), "cargo could not build the binaries");
-    folder
 }

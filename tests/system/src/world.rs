@@ -1,6 +1,12 @@
 //! A gateway with one scripted provider, in this process, over real sockets.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sandgate_gateway::{Config, Running, StartError};
 use sandgate_kit::KitArgs;
@@ -53,6 +59,7 @@ impl World {
     /// As planned.
     pub async fn with(plan: Plan) -> Self {
         let fake = Fake::default();
+        fake.can_pause(plan.can_pause);
         let args = KitArgs {
             provider_token: plan.provider_token.map(Into::into),
             tls_cert: plan.provider_tls.cert.clone(),
@@ -77,7 +84,7 @@ impl World {
             link = Some(made);
         }
         let data = tempfile::tempdir().unwrap();
-        let config = plan.config(address, &data);
+        let config = plan.config(address, data.path());
         let running = sandgate_gateway::start(config.clone()).await.unwrap();
         Self {
             fake,
@@ -94,7 +101,13 @@ impl World {
 
     /// Ends the gateway after this time, and starts one with the same data, elsewhere.
     pub async fn restarted(self, grace: Duration) -> Self {
+        self.away(grace, std::future::ready(())).await
+    }
+
+    /// As [`Self::restarted`], and this happens while there is none.
+    pub async fn away(self, grace: Duration, meanwhile: impl Future<Output = ()>) -> Self {
         self.running.stop(grace).await;
+        meanwhile.await;
         let running = sandgate_gateway::start(self.config.clone()).await.unwrap();
         Self {
             gateway: running.address(),
@@ -106,6 +119,19 @@ impl World {
     /// Starts another gateway with the same data, beside this one.
     pub async fn beside(&self) -> Running {
         sandgate_gateway::start(self.config.clone()).await.unwrap()
+    }
+
+    /// The same with the data of another folder.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn beside_on(&self, data: &Path) -> Result<Running, StartError> {
+        let config = Config {
+            database: data.join("sandgate.db"),
+            data_dir: data.to_owned(),
+            ..self.config.clone()
+        };
+        sandgate_gateway::start(config).await
     }
 
     /// The same with these encryption keys.
@@ -166,8 +192,13 @@ impl World {
 
 /// A gateway of its own for a provider at `address`, and the folder of its data.
 pub async fn gateway_for(id: &str, address: SocketAddr) -> (Running, TempDir) {
+    gateway_as(Plan::default(), id, address).await
+}
+
+/// The same, as planned.
+pub async fn gateway_as(plan: Plan, id: &str, address: SocketAddr) -> (Running, TempDir) {
     let data = tempfile::tempdir().unwrap();
-    let mut config = Plan::default().config(address, &data);
+    let mut config = plan.config(address, data.path());
     id.clone_into(&mut config.providers[0].id);
     let running = sandgate_gateway::start(config).await.unwrap();
     (running, data)

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    SqliteStore,
+    SqliteStore, events,
     row::{self, SessionRow},
     sessions,
 };
-use crate::store::{InsertOutcome, SessionChanges, SessionRecord, SessionStore, StoreError};
+use crate::store::{
+    InsertOutcome, NewEvent, SessionChanges, SessionRecord, SessionStore, StoreError,
+};
 
 #[async_trait]
 impl SessionStore for SqliteStore {
@@ -51,8 +53,14 @@ impl SessionStore for SqliteStore {
             .collect()
     }
 
-    async fn expire_sessions(&self, now: i64, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-        sqlx::query_scalar!(
+    async fn expire_sessions(
+        &self,
+        now: i64,
+        limit: u32,
+        event: fn(Uuid) -> NewEvent,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let expired = sqlx::query_scalar!(
             r#"UPDATE sessions SET delete_time = ?1, cleanup_time = ?1, version = version + 1
              WHERE session_id IN (
                  SELECT session_id FROM sessions
@@ -62,11 +70,20 @@ impl SessionStore for SqliteStore {
             now,
             limit,
         )
-        .fetch_all(&self.writer)
+        .fetch_all(&mut *transaction)
         .await?
         .iter()
         .map(|id| row::uuid(id))
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+        let told: Vec<_> = expired.iter().copied().map(event).collect();
+        for event in &told {
+            events::append(&mut transaction, Some(event)).await?;
+        }
+        transaction.commit().await?;
+        for event in &told {
+            self.tell(Some(event));
+        }
+        Ok(expired)
     }
 
     async fn sessions_to_clean(

@@ -43,12 +43,19 @@ impl SqliteStore {
 
 #[async_trait]
 impl EventStore for SqliteStore {
-    async fn append_event(&self, event: &NewEvent) -> Result<bool, StoreError> {
+    async fn append_events(&self, events: &[NewEvent]) -> Result<usize, StoreError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let added = append(&mut transaction, Some(event)).await?;
+        let mut added = Vec::new();
+        for event in events {
+            if append(&mut transaction, Some(event)).await? {
+                added.push(event);
+            }
+        }
         transaction.commit().await?;
-        self.tell(Some(event).filter(|_| added));
-        Ok(added)
+        for event in &added {
+            self.tell(Some(event));
+        }
+        Ok(added.len())
     }
 
     async fn events_after(

@@ -4,7 +4,11 @@ mod agents;
 mod audit;
 mod cleanup;
 mod events;
+mod fault;
+mod kept;
 mod keys;
+mod life;
+mod make;
 mod requests;
 mod row;
 mod sandboxes;
@@ -16,11 +20,13 @@ use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
-    SqlitePool,
+    Connection as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
+
+pub(super) use fault::fault;
 
 use super::{
     Changes, InsertOutcome, NewEvent, SandboxFilter, SandboxInsert, SandboxRecord, SessionFilter,
@@ -33,6 +39,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections for reading; WAL lets them read beside the writer.
 const READERS: u32 = 4;
+/// Bytes of a database that is looked through whenever it is opened; in a larger one that takes long.
+const CHECKED_BYTES: u64 = 256 << 20;
 /// Sessions with news that a slow listener may be behind.
 const NEWS: usize = 1024;
 
@@ -55,29 +63,60 @@ impl SqliteStore {
         // files the mode of this one.
         let mut file = tokio::fs::OpenOptions::new();
         file.create(true).append(true).mode(0o600);
-        file.open(path).await?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged create must survive a power cut, or its sandbox leaks.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = |size, options| {
-            SqlitePoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_with(options)
-        };
-        let writer = pool(1, options.clone()).await?;
+        let size = file.open(path).await?.metadata().await?.len();
+        let writer = pool(1).connect_with(options(path)).await?;
+        if size <= CHECKED_BYTES {
+            check(&writer).await?;
+        }
         sqlx::migrate!("./migrations").run(&writer).await?;
-        let readers = pool(READERS, options.read_only(true)).await?;
+        let readers = options(path).read_only(true);
+        let readers = pool(READERS).connect_with(readers).await?;
         Ok(Self {
             writer,
             readers,
             told: broadcast::Sender::new(NEWS),
         })
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged create must survive a power cut, or its sandbox leaks.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // Damage is said before it spreads.
+        .pragma("cell_size_check", "ON")
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
+fn pool(size: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                if connection.is_in_transaction() {
+                    // It may just be about to be rolled back.
+                    connection.ping().await?;
+                }
+                // SQLite ends a transaction by itself where the disk is full. The driver has nothing
+                // to roll back then and takes it for open for ever, so that every later one fails.
+                Ok(!connection.is_in_transaction())
+            })
+        })
+}
+
+/// Whether the pages of the database hang together.
+async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(pool)
+        .await?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        _ => Err(StoreError::Check(found)),
     }
 }
 
@@ -95,6 +134,14 @@ impl Store for SqliteStore {
             .fetch_one(&self.writer)
             .await?;
         row::uuid(&id)
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        // It writes the first page, whatever stood there, and nothing here reads it.
+        sqlx::query("PRAGMA user_version = 1")
+            .execute(&self.writer)
+            .await?;
+        Ok(())
     }
 
     async fn insert_session(
@@ -133,7 +180,7 @@ impl Store for SqliteStore {
         most: Option<u32>,
         event: Option<&NewEvent>,
     ) -> Result<SandboxInsert, StoreError> {
-        let outcome = sandboxes::insert(&self.writer, sandbox, most, event).await?;
+        let outcome = make::insert(&self.writer, sandbox, most, event).await?;
         let inserted = outcome == SandboxInsert::Done(InsertOutcome::Inserted);
         self.tell(event.filter(|_| inserted));
         Ok(outcome)
@@ -165,7 +212,8 @@ impl Store for SqliteStore {
         changes: &Changes,
         event: Option<&NewEvent>,
     ) -> Result<Option<SandboxRecord>, StoreError> {
-        let changed = sandboxes::change(&self.writer, sandbox_id, version, changes, event).await?;
+        let changed =
+            sandboxes::change(&self.writer, sandbox_id, version, changes, false, event).await?;
         self.tell(event.filter(|_| changed.is_some()));
         Ok(changed)
     }
@@ -174,9 +222,11 @@ impl Store for SqliteStore {
         &self,
         sandbox_id: Uuid,
         version: i64,
+        changes: &Changes,
         event: Option<&NewEvent>,
     ) -> Result<bool, StoreError> {
-        let done = sandboxes::forget(&self.writer, sandbox_id, version, event).await?;
+        let changed = sandboxes::change(&self.writer, sandbox_id, version, changes, true, event);
+        let done = changed.await?.is_some();
         self.tell(event.filter(|_| done));
         Ok(done)
     }

@@ -67,6 +67,15 @@ pub(super) struct SandboxRow {
     pub(super) create_time: i64,
     pub(super) start_time: Option<i64>,
     pub(super) delete_time: Option<i64>,
+    pub(super) state_time: i64,
+    pub(super) activity_time: i64,
+    pub(super) running: i64,
+    pub(super) provider_expire_time: Option<i64>,
+    pub(super) due_time: Option<i64>,
+    pub(super) tries: i64,
+    pub(super) ended_cursor: String,
+    pub(super) absent_time: Option<i64>,
+    pub(super) boots: i64,
 }
 
 /// A row of `sealed_values`.
@@ -172,6 +181,15 @@ impl TryFrom<SandboxRow> for SandboxRecord {
             create_time: row.create_time,
             start_time: row.start_time,
             delete_time: row.delete_time,
+            state_time: row.state_time,
+            activity_time: row.activity_time,
+            running: row.running,
+            provider_expire_time: row.provider_expire_time,
+            due_time: row.due_time,
+            tries: row.tries,
+            ended_cursor: row.ended_cursor,
+            absent_time: row.absent_time,
+            boots: row.boots,
         })
     }
 }

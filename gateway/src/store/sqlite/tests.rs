@@ -3,6 +3,8 @@
 mod agents;
 mod audit;
 mod events;
+mod faults;
+mod kept;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -43,30 +45,11 @@ fn session(user: &str, time: i64) -> SessionRecord {
 
 fn sandbox(session: &SessionRecord, alias: Option<&str>, time: i64) -> SandboxRecord {
     SandboxRecord {
-        sandbox_id: Uuid::new_v4(),
-        session_id: session.session_id,
         alias: alias.map(str::to_owned),
-        request_id: None,
         fingerprint: vec![1],
-        provider: "local".into(),
-        spec: vec![3],
-        labels: BTreeMap::new(),
-        state: 1,
-        reason_code: String::new(),
-        reason_message: String::new(),
-        generation: 1,
-        version: 1,
-        provider_sandbox_id: String::new(),
-        instance_id: String::new(),
-        org_id: "org".into(),
-        credential_id: None,
         provider_state: vec![0, 255],
         state_key_id: "k".into(),
-        workspace_path: String::new(),
-        home_path: String::new(),
-        create_time: time,
-        start_time: None,
-        delete_time: None,
+        ..SandboxRecord::new(Uuid::new_v4(), session, "local".into(), vec![3], time)
     }
 }
 
@@ -215,9 +198,19 @@ async fn of_two_changes_one_wins() {
             .unwrap(),
         None
     );
-    assert!(!store.forget_sandbox(row.sandbox_id, 1, None).await.unwrap());
-    assert!(store.forget_sandbox(row.sandbox_id, 2, None).await.unwrap());
-    assert_eq!(store.sandbox(row.sandbox_id).await.unwrap(), None);
+    let gone = Changes {
+        delete_time: Some(9),
+        ..changed.unchanged()
+    };
+    for (version, done) in [(1, false), (2, true)] {
+        let forgotten = store.forget_sandbox(row.sandbox_id, version, &gone, None);
+        assert_eq!(forgotten.await.unwrap(), done);
+    }
+    let left = store.sandbox(row.sandbox_id).await.unwrap().unwrap();
+    assert_eq!((left.delete_time, left.fingerprint.len()), (Some(9), 0));
+    // Its id is free for the same session.
+    let again = store.insert_sandbox(&row, None, None).await.unwrap();
+    assert_eq!(again, SandboxInsert::Done(InsertOutcome::Inserted));
 }
 
 #[tokio::test]

@@ -102,6 +102,30 @@ impl ValueStore for SqliteStore {
         .collect()
     }
 
+    async fn versions_named(
+        &self,
+        kind: ValueKind,
+        name: &str,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<ValueRecord>, StoreError> {
+        let (kind, after) = (kind.name(), after.to_string());
+        sqlx::query_as!(
+            ValueRow,
+            "SELECT * FROM sealed_values WHERE kind = ? AND name = ? AND value_id > ?
+             ORDER BY value_id LIMIT ?",
+            kind,
+            name,
+            after,
+            limit,
+        )
+        .fetch_all(&self.readers)
+        .await?
+        .into_iter()
+        .map(ValueRecord::try_from)
+        .collect()
+    }
+
     async fn delete_values_of_session(&self, session_id: Uuid) -> Result<(), StoreError> {
         let owner = session_id.to_string();
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -183,7 +207,8 @@ impl ValueStore for SqliteStore {
     }
 }
 
-async fn session_lives(
+/// Whether a session is not deleted.
+pub(super) async fn session_lives(
     transaction: &mut Transaction<'_, Sqlite>,
     session_id: &str,
 ) -> Result<bool, StoreError> {

@@ -1,6 +1,7 @@
 //! What the engine is asked for, field by field.
 
 use sandgate_kit::Limits;
+use sandgate_proto::v1::OnIdle;
 
 use super::*;
 
@@ -201,6 +202,7 @@ fn callers_see_every_default() {
     let seen = resolved(&Config::default(), SandboxSpec::default());
     assert_eq!(seen.source, Some(Source::Image("ubuntu:24.04".into())));
     assert_eq!(seen.workdir, "/workspace");
+    assert_eq!(seen.lifecycle.unwrap().on_idle(), OnIdle::Stop);
     assert_eq!(seen.network.unwrap().mode(), NetworkMode::Private);
     let limits = seen.resources.unwrap();
     assert_eq!(

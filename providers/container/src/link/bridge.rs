@@ -69,7 +69,7 @@ pub(crate) async fn open(docker: &Docker, id: &str) -> Result<Bridge, ProviderEr
         }),
         StartExecResults::Detached => Err(ProviderError::new(
             Kind::Internal,
-            "the engine did not attach to the bridge",
+            "the engine did not attach to the bridge; repeat the call, and look at the engine's log if it fails again",
         )),
     }
 }

@@ -1,24 +1,17 @@
 //! Makes sandboxes ahead, and takes them down.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bollard::{Docker, models::ContainerInspectResponse};
-use sandgate_kit::{Kind, ProviderError, Spec};
+use sandgate_kit::{ProviderError, Spec};
 use sandgate_proto::v1::sandbox_spec::Source;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Made, Shelf};
 use crate::{
-    Container,
-    body::Plan,
-    create::Failed,
-    find,
-    instance::Kept,
-    names::{self, label},
-    network, remove,
-    start::Visit,
-    way::Choice,
+    Container, body::Plan, create::Failed, instance::Kept, names, network, remove, start::Visit,
+    step, way::Choice,
 };
 
 /// After one was taken: whoever is taking more has the engine for itself meanwhile.
@@ -64,8 +57,7 @@ impl Container {
                 ..Spec::default()
             };
             let mut plan = Plan::new(&self.config, &facts, &spec)?;
-            let prefix = &self.config.name_prefix;
-            let people = self.images.people(&docker, prefix, image).await?;
+            let people = self.images.people(&docker, self.looker(), image).await?;
             plan.settle(&people)?;
             self.discard_old(shelf, &plan, &people.image).await;
             while !shelf.end.is_cancelled() {
@@ -119,19 +111,22 @@ impl Container {
         if choice == Choice::Bridge {
             return Err(Failed::NotShared("a bridge leads to its runners".into()));
         }
-        let labels = names::pool(&self.config.name_prefix, &self.pool_id());
+        let labels = names::pool(&self.config.name_prefix, &self.own_id());
         let wanted = network::Wanted {
             name: format!("{}-net", made.name),
             seed: made.name.clone(),
             labels: &labels,
         };
         made.network = network::create(docker, wanted, self.subnets, |_| false).await?;
-        let way = self.make_way(made.name.clone(), choice).await?;
+        step::reached("container.pool.network.made")?;
+        let way = self.make_way(made.name.clone(), choice, names::Labels::new());
+        let way = way.await?;
         let (name, network) = (made.name.as_str(), made.network.as_str());
         let new = self.create_container(docker, name, &made.plan, labels, network, &way, None);
         made.id = new
             .await?
             .map_err(|fault| crate::create::unmade(choice, fault))?;
+        step::reached("container.pool.container.made")?;
         let mut kept = Kept::default();
         let visit = Visit::first(&made.id, choice == Choice::TrySocket);
         let container = self.run(docker, visit, &mut kept).await?;
@@ -143,7 +138,7 @@ impl Container {
         Ok(())
     }
 
-    /// Takes one down that no sandbox will be. What stays is removed by the next start.
+    /// Takes one down that no sandbox will be. What stays is removed by a sweep.
     pub(super) async fn discard(&self, made: &Made) {
         let removed = async {
             let docker = self.engine.docker().await?;
@@ -163,49 +158,7 @@ impl Container {
         }
     }
 
-    /// Takes down what a pool of this folder has left that was not ended.
-    pub(super) async fn remove_leftovers(&self) {
-        let removed = async {
-            let docker = self.engine.docker().await?;
-            let prefix = &self.config.name_prefix;
-            let ours = names::labelled(prefix, label::POOL, Some(&self.pool_id()));
-            for found in find::listed(&docker, &ours).await? {
-                let names = found.names.iter().flatten();
-                let mut names = names.map(|name| name.trim_start_matches('/'));
-                let unused = names.find(|name| name.starts_with(&self.pool_prefix()));
-                if let (Some(id), Some(slot)) = (&found.id, unused) {
-                    remove::container(&docker, id).await?;
-                    self.remove_slot(slot.to_owned()).await;
-                }
-            }
-            let used: HashSet<String> = self
-                .owners
-                .all()
-                .into_iter()
-                .filter(|(_, owner)| !owner.slot.is_empty())
-                .map(|(_, owner)| owner.network)
-                .collect();
-            for id in network::listed(&docker, &ours).await? {
-                if !used.contains(&id) {
-                    remove::network(&docker, &id).await?;
-                }
-            }
-            Ok::<_, ProviderError>(())
-        };
-        match removed.await {
-            Err(error) if !matches!(error.kind(), Kind::Unavailable(_)) => {
-                tracing::warn!(%error, "what an earlier pool left cannot be removed");
-            }
-            _ => {}
-        }
-    }
-
-    /// Names this provider to its pool, the same after a restart.
-    fn pool_id(&self) -> String {
-        self.key.secret("pool")[..16].to_owned()
-    }
-
-    fn pool_prefix(&self) -> String {
+    pub(super) fn pool_prefix(&self) -> String {
         format!("{}-pool-", self.config.name_prefix)
     }
 }

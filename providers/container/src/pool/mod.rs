@@ -4,6 +4,7 @@
 //! labels cannot change, so whose one becomes is written down beside, and then it is renamed to its
 //! sandbox's name, which the engine gives away once.
 
+mod leftovers;
 mod make;
 mod take;
 mod wishes;
@@ -17,6 +18,7 @@ use std::{
 };
 
 use bollard::models::ContainerInspectResponse;
+use sandgate_kit::Kind;
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +49,8 @@ pub(crate) struct Made {
 #[derive(Debug)]
 struct Shelf {
     ready: Mutex<Vec<Made>>,
+    /// Ids of those that are being handed out.
+    leaving: Mutex<Vec<String>>,
     taken: Notify,
     end: CancellationToken,
 }
@@ -54,6 +58,16 @@ struct Shelf {
 impl Shelf {
     fn ready(&self) -> MutexGuard<'_, Vec<Made>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has a container still. Always locks both in this order.
+    fn holds(&self, id: &str) -> bool {
+        let ready = self.ready();
+        ready.iter().any(|made| made.id == id) || self.leaving().iter().any(|one| one == id)
+    }
+
+    fn leaving(&self) -> MutexGuard<'_, Vec<String>> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,12 +105,22 @@ impl Container {
                 return;
             }
         };
-        self.remove_leftovers().await;
+        let removed = async {
+            let docker = self.engine.docker().await?;
+            self.remove_leftovers(&docker).await
+        };
+        match removed.await {
+            Err(error) if !matches!(error.kind(), Kind::Unavailable(_)) => {
+                tracing::warn!(%error, "what an earlier pool left cannot be removed");
+            }
+            _ => {}
+        }
         if wishes.is_empty() {
             return;
         }
         let shelf = Arc::new(Shelf {
             ready: Mutex::default(),
+            leaving: Mutex::default(),
             taken: Notify::new(),
             end: CancellationToken::new(),
         });

@@ -4,6 +4,7 @@
 
 pub(crate) mod debris;
 pub(crate) mod engine;
+pub(crate) mod fake;
 pub(crate) mod guest;
 pub(crate) mod runner;
 

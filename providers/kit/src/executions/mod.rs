@@ -3,6 +3,7 @@
 
 mod answer;
 mod call;
+mod close;
 mod failure;
 mod follow;
 mod patience;
@@ -18,10 +19,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::{
     answer::{Message, execution},
+    close::{Close, not_negative},
     follow::Follow,
+    tails::Activity,
 };
 use self::{
     call::{Boot, Terms},
+    close::Closed,
     failure::Stop,
     patience::Patience,
 };
@@ -36,6 +40,7 @@ const FATE: Duration = Duration::from_secs(10);
 pub(crate) struct Executions<P> {
     provider: Arc<P>,
     links: Links<P>,
+    closed: Closed,
 }
 
 /// Where to begin a stream.
@@ -53,11 +58,22 @@ impl<P: Provider> Executions<P> {
     /// `tasks` owns what is spawned, `shutdown` ends it.
     pub(crate) fn new(provider: Arc<P>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
         let links = Links::new(provider.clone(), tasks, shutdown);
-        Self { provider, links }
+        let closed = Closed::default();
+        Self {
+            provider,
+            links,
+            closed,
+        }
     }
 
     /// The sandbox was stopped or is gone.
-    pub(crate) fn forget(&self, sandbox_id: &str) {
+    pub(crate) fn ended(&self, sandbox_id: &str) {
+        self.closed.remove(sandbox_id);
+        self.links.forget(sandbox_id);
+    }
+
+    /// The sandbox was paused: nothing comes on its links any more.
+    pub(crate) fn paused(&self, sandbox_id: &str) {
         self.links.forget(sandbox_id);
     }
 

@@ -31,6 +31,7 @@ pub(super) fn sandbox(provider: &str, instance: &Instance) -> Sandbox {
         home_path: instance.home_path.clone(),
         create_time: instance.create_time.map(SystemTime::into),
         start_time: instance.start_time.map(SystemTime::into),
+        provider_expire_time: instance.expire_time.map(SystemTime::into),
         ..Default::default()
     }
 }

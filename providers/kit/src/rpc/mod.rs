@@ -5,6 +5,7 @@ mod execution;
 mod kept;
 mod logs;
 mod page;
+mod renew;
 mod requests;
 mod run;
 mod sandbox;
@@ -65,7 +66,7 @@ impl<P: Provider> Service<P> {
                 tracing::error!(%error, sandbox_id, "a life-cycle call panicked");
                 Err(Problem::new(
                     Reason::Internal,
-                    "the provider failed; its log says why",
+                    "the provider failed; look at the sandbox before repeating the call, and at the provider's log",
                 ))
             }
         }

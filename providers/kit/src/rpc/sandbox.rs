@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use sandgate_proto::{
     Problem,
-    v1::{self, SandboxSpec, SandboxState, sandbox_service_server::SandboxService},
+    v1::{self, SandboxSpec, sandbox_service_server::SandboxService},
 };
 use sandgate_service::timeout_of;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
-use super::{Service, answer, context, requests, run, stream::stream};
+use super::{Service, answer, context, renew::reopen, requests, run, stream::stream};
 use crate::{CallContext, Page, Provider, ProviderError, Spec, spec::check_required};
 
 #[tonic::async_trait]
@@ -116,8 +116,10 @@ impl<P: Provider> SandboxService for Service<P> {
         let body = request.get_ref();
         let context = context(&request, &body.session_id, &body.sandbox_id)?;
         let version = context.state_version;
+        let executions = self.executions.clone();
         let instance = self
             .to_the_end(context, |provider, context| async move {
+                reopen(&*provider, &executions, &context).await?;
                 provider.start(&context).await
             })
             .await?;
@@ -139,9 +141,49 @@ impl<P: Provider> SandboxService for Service<P> {
                 provider.stop(&context).await
             })
             .await?;
-        self.executions.forget(&sandbox_id);
+        self.executions.ended(&sandbox_id);
         let sandbox = Some(self.sandbox(&instance));
         Ok(Response::new(v1::StopSandboxResponse { sandbox }))
+    }
+
+    async fn pause_sandbox(
+        &self,
+        request: Request<v1::PauseSandboxRequest>,
+    ) -> Result<Response<v1::PauseSandboxResponse>, Status> {
+        let body = request.get_ref();
+        let context = context(&request, &body.session_id, &body.sandbox_id)?;
+        let (version, sandbox_id) = (context.state_version, context.sandbox_id.clone());
+        let hibernate = body.hibernate;
+        let instance = self
+            .to_the_end(context, move |provider, context| async move {
+                provider.pause(&context, hibernate).await
+            })
+            .await?;
+        self.executions.paused(&sandbox_id);
+        let reply = v1::PauseSandboxResponse {
+            sandbox: Some(self.sandbox(&instance)),
+        };
+        Ok(answer::with_state(reply, &instance, version))
+    }
+
+    async fn resume_sandbox(
+        &self,
+        request: Request<v1::ResumeSandboxRequest>,
+    ) -> Result<Response<v1::ResumeSandboxResponse>, Status> {
+        let body = request.get_ref();
+        let context = context(&request, &body.session_id, &body.sandbox_id)?;
+        let version = context.state_version;
+        let executions = self.executions.clone();
+        let instance = self
+            .to_the_end(context, |provider, context| async move {
+                reopen(&*provider, &executions, &context).await?;
+                provider.resume(&context).await
+            })
+            .await?;
+        let reply = v1::ResumeSandboxResponse {
+            sandbox: Some(self.sandbox(&instance)),
+        };
+        Ok(answer::with_state(reply, &instance, version))
     }
 
     async fn delete_sandbox(
@@ -156,7 +198,7 @@ impl<P: Provider> SandboxService for Service<P> {
             provider.delete(&context).await
         })
         .await?;
-        self.executions.forget(&sandbox_id);
+        self.executions.ended(&sandbox_id);
         let sandbox = Some(answer::tombstone(
             self.provider.id(),
             session_id,
@@ -169,25 +211,7 @@ impl<P: Provider> SandboxService for Service<P> {
         &self,
         request: Request<v1::RenewSandboxRequest>,
     ) -> Result<Response<v1::RenewSandboxResponse>, Status> {
-        let body = request.get_ref();
-        let context = context(&request, &body.session_id, &body.sandbox_id)?;
-        let failed = |error: ProviderError| self.problem(error, &context.sandbox_id);
-        let instance = self.provider.get(&context).await.map_err(failed)?;
-        let mut reply = v1::RenewSandboxResponse {
-            sandbox: Some(self.sandbox(&instance)),
-            ..Default::default()
-        };
-        if instance.state == SandboxState::Running {
-            let cursor = &request.get_ref().ended_cursor;
-            let activity = self.executions.activity(&context, cursor).await;
-            let activity = activity.map_err(failed)?;
-            reply.running_executions = activity.running;
-            reply.last_activity_time = activity.last.map(Into::into);
-            reply.ended = activity.ended;
-            reply.ended_cursor = activity.cursor;
-            reply.more_ended = activity.more;
-        }
-        Ok(answer::with_state(reply, &instance, context.state_version))
+        self.renew(request).await
     }
 
     async fn exec(

@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use sandgate_runner_proto::v1::{
-    Drop as DropCall, Execution, List, Listed, Look, Observe, Resize, Signal, Start, Started,
-    TerminalSize, ToRunner, Welcome, WriteStdin, to_runner::Body,
+    Drop as DropCall, Execution, List, Listed, Look, Observe, Resize, Shutdown, Signal, Start,
+    Started, TerminalSize, ToRunner, Welcome, WriteStdin, to_runner::Body,
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -217,10 +217,8 @@ impl Link {
     /// A page of executions.
     pub(crate) async fn list(&self, list: List) -> Result<Listed, LinkError> {
         let before = list.before_number;
-        match self
-            .ask(Body::List(list), Wants::Listed { before }, ANSWER)
-            .await?
-        {
+        let wants = Wants::Listed { before };
+        match self.ask(Body::List(list), wants, ANSWER).await? {
             Answer::Listed(listed) => Ok(listed),
             _ => Err(LinkError::Lost),
         }
@@ -253,12 +251,15 @@ impl Link {
 
     /// Sets the size of a terminal.
     pub(crate) async fn resize(&self, id: &str, size: TerminalSize) -> Result<bool, LinkError> {
-        let execution_id = id.to_owned();
-        self.deliver(Body::Resize(Resize {
-            execution_id,
-            size: Some(size),
-        }))
-        .await
+        let (execution_id, size) = (id.to_owned(), Some(size));
+        let resize = Resize { execution_id, size };
+        self.deliver(Body::Resize(resize)).await
+    }
+
+    /// Ends all executions, and the runner some time after them; answers when they have ended.
+    pub(crate) async fn end_all(&self, asked: Shutdown, limit: Duration) -> Result<(), LinkError> {
+        let asked = self.ask(Body::Shutdown(asked), Wants::Delivered, limit);
+        asked.await.map(drop)
     }
 
     async fn deliver(&self, body: Body) -> Result<bool, LinkError> {

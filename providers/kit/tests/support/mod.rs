@@ -16,7 +16,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -34,7 +34,7 @@ use sandgate_proto::{
     },
 };
 use sandgate_runner_proto::{
-    FrameReader, TO_RUNNER_BYTES, put_frame,
+    FrameReader, HIGHEST_VERSION, TO_RUNNER_BYTES, put_frame,
     v1::{FromRunner, ToRunner, Welcome, from_runner, to_runner},
 };
 use tokio::{
@@ -60,6 +60,15 @@ pub struct Facts {
     pub state: Mutex<SandboxState>,
     pub reachable: Mutex<Option<Kind>>,
     pub reached: AtomicUsize,
+    pub stops: AtomicUsize,
+    pub kept_for: Mutex<Option<Duration>>,
+}
+
+impl Facts {
+    pub fn set(&self, state: SandboxState, reachable: Option<Kind>) {
+        *self.state.lock().unwrap() = state;
+        *self.reachable.lock().unwrap() = reachable;
+    }
 }
 
 struct Fake {
@@ -81,6 +90,7 @@ impl Fake {
             home_path: "/root".into(),
             create_time: None,
             start_time: None,
+            expire_time: None,
             state_data: Bytes::new(),
         }
     }
@@ -114,13 +124,38 @@ impl Provider for Fake {
     }
 
     async fn start(&self, _: &CallContext) -> Result<Instance, ProviderError> {
+        self.facts.set(SandboxState::Running, None);
         Ok(self.instance())
     }
 
     async fn stop(&self, _: &CallContext) -> Result<Instance, ProviderError> {
-        *self.facts.state.lock().unwrap() = SandboxState::Stopped;
-        *self.facts.reachable.lock().unwrap() = Some(Kind::NotRunning);
+        self.facts.stops.fetch_add(1, Ordering::SeqCst);
+        self.facts
+            .set(SandboxState::Stopped, Some(Kind::NotRunning));
         Ok(self.instance())
+    }
+
+    async fn pause(&self, _: &CallContext, _: bool) -> Result<Instance, ProviderError> {
+        self.facts.set(SandboxState::Paused, Some(Kind::NotRunning));
+        Ok(self.instance())
+    }
+
+    async fn resume(&self, _: &CallContext) -> Result<Instance, ProviderError> {
+        self.facts.set(SandboxState::Running, None);
+        Ok(self.instance())
+    }
+
+    async fn renew(
+        &self,
+        _: &CallContext,
+        keep_for: Option<Duration>,
+    ) -> Result<Instance, ProviderError> {
+        *self.facts.kept_for.lock().unwrap() = keep_for;
+        let expire_time = keep_for.map(|time| UNIX_EPOCH + time);
+        Ok(Instance {
+            expire_time,
+            ..self.instance()
+        })
     }
 
     async fn delete(&self, _: &CallContext) -> Result<(), ProviderError> {
@@ -157,6 +192,8 @@ impl World {
             state: Mutex::new(SandboxState::Running),
             reachable: Mutex::default(),
             reached: AtomicUsize::default(),
+            stops: AtomicUsize::default(),
+            kept_for: Mutex::default(),
         });
         let fake = Fake {
             facts: facts.clone(),
@@ -236,6 +273,11 @@ pub struct Runner {
 
 impl Runner {
     async fn welcome(&mut self, boot: &str) {
+        self.welcome_as(boot, HIGHEST_VERSION).await;
+    }
+
+    /// Greets as a runner of some release.
+    pub async fn welcome_as(&mut self, boot: &str, version: u32) {
         let hello = self.next().await.unwrap();
         let Some(to_runner::Body::Hello(said)) = hello.body else {
             panic!("{hello:?}")
@@ -243,7 +285,7 @@ impl Runner {
         assert_eq!((&said.sandbox_id[..], said.generation), (SANDBOX, 1));
         assert_eq!(&said.secret[..], b"secret");
         let welcome = Welcome {
-            version: said.highest_version,
+            version: said.highest_version.min(version),
             sandbox_id: said.sandbox_id,
             generation: said.generation,
             boot_id: boot.into(),

@@ -142,6 +142,16 @@ impl Tree {
         Ok(())
     }
 
+    /// Names of all groups of sandboxes.
+    pub(super) fn names(&self) -> io::Result<HashSet<String>> {
+        let mut names = HashSet::new();
+        for top in self.tops() {
+            let all = children(top)?.into_iter();
+            names.extend(all.filter_map(|child| child.file_name()?.to_str().map(str::to_owned)));
+        }
+        Ok(names)
+    }
+
     /// Removes the tops if no sandbox is left in them.
     pub(super) fn close(&self) {
         for top in self.tops() {
@@ -275,6 +285,7 @@ mod tests {
             assert!(!folder.path().join(top).join("gone").exists());
             assert!(folder.path().join(top).join("kept/e1").exists());
         }
+        assert!(tree.names().unwrap().contains("kept"));
         tree.forget("kept").unwrap();
         tree.forget("kept").unwrap();
         assert!(!folder.path().join("freezer/kept").exists());

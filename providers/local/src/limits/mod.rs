@@ -114,6 +114,13 @@ impl Limiter {
         self.tree.forget(&sandbox.to_string())
     }
 
+    /// Sandboxes that have groups.
+    pub(crate) fn sandboxes(&self) -> io::Result<Vec<Uuid>> {
+        let names = self.tree.names()?;
+        let ids = names.iter().filter_map(|name| Uuid::try_parse(name).ok());
+        Ok(ids.collect())
+    }
+
     /// Leaves no group behind where there is no sandbox.
     pub(crate) fn close(&self) {
         self.tree.close();

@@ -1,9 +1,9 @@
-//! The life of a sandbox: made, found, listed, stopped, started, removed.
+//! The life of a sandbox: made, found, stopped, started, removed.
 
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use sandgate_kit::{CallContext, Instance, Kind, Page, ProviderError, Spec};
+use sandgate_kit::{CallContext, Instance, Kind, ProviderError, Spec};
 use sandgate_proto::{Outcome, v1::SandboxState};
 use tokio::{
     net::UnixStream,
@@ -18,7 +18,9 @@ use crate::{
     init::Init,
     leftovers,
     request::{sandbox_id, wanted},
+    step,
     store::{CONTROL, Meta, State},
+    sweep,
 };
 
 /// How long a runner may take to end after the last process was killed, before it is killed.
@@ -38,6 +40,7 @@ impl Inner {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let wanted = wanted(spec, &self.config.defaults)?;
                 self.check().await?;
+                step::reached("local.create.begin")?;
                 let meta = Meta::new(id, context.owner.clone(), context.generation, wanted);
                 let (inner, made) = (self.clone(), meta.clone());
                 blocking(move || inner.store.create(&made, inner.identity.of(id)))
@@ -71,38 +74,6 @@ impl Inner {
         Ok(self.instance(&self.find(context).await?))
     }
 
-    pub(super) async fn list(
-        self: &Arc<Self>,
-        context: &CallContext,
-        page: Page,
-    ) -> Result<Vec<Instance>, ProviderError> {
-        let (inner, context) = (self.clone(), context.clone());
-        let read = move || {
-            let mut found = Vec::new();
-            for id in inner.store.ids()? {
-                if found.len() >= page.size {
-                    break;
-                }
-                if id.to_string() <= page.after {
-                    continue;
-                }
-                match inner.store.read(id) {
-                    Ok(meta) if listed(&meta, &context) => found.push(inner.instance(&meta)),
-                    Ok(_) => {}
-                    // Removed since the folder was read.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => {
-                        tracing::warn!(sandbox_id = %id, %error, "not listed: its file is damaged");
-                    }
-                }
-            }
-            Ok(found)
-        };
-        blocking(read)
-            .await
-            .map_err(internal("the data folder cannot be read"))
-    }
-
     pub(super) async fn start(
         self: &Arc<Self>,
         context: &CallContext,
@@ -134,6 +105,7 @@ impl Inner {
         context: &CallContext,
     ) -> Result<(), ProviderError> {
         let id = sandbox_id(context)?;
+        step::reached("local.delete.begin")?;
         match self.read(id).await {
             Ok(meta) if !owned(&meta, context) => return Err(gone()),
             Ok(meta) => self.end(id, meta.init.as_ref()).await?,
@@ -146,7 +118,16 @@ impl Inner {
                 self.end(id, None).await?;
             }
         }
-        self.remove(id).await
+        step::reached("local.delete.ended")?;
+        self.remove(id).await?;
+        step::reached("local.delete.end")
+    }
+
+    pub(super) async fn take_away(self: &Arc<Self>) -> Result<(), ProviderError> {
+        let inner = self.clone();
+        blocking(move || sweep::take_away(&inner.store, &inner.limiter))
+            .await
+            .map_err(internal("the data folder cannot be read"))
     }
 
     async fn remove(self: &Arc<Self>, id: Uuid) -> Result<(), ProviderError> {
@@ -169,17 +150,20 @@ impl Inner {
                     held.gone().await;
                 }
             }
+            step::reached("local.end.processes")?;
             // The kernel lets go of a control group some moments after its last process.
             while let Err(error) = self.limiter.forget(id) {
                 tracing::debug!(%error, "a control group is not empty yet");
                 sleep(Duration::from_millis(5)).await;
             }
+            Ok(())
         };
-        timeout(GRACE + FLUSH + END, ended).await.map_err(|_| {
-            ProviderError::new(
+        let ended = timeout(GRACE + FLUSH + END, ended).await;
+        ended.unwrap_or_else(|_| {
+            Err(ProviderError::new(
                 Kind::Internal,
                 "some processes of the sandbox do not end; try again",
-            )
+            ))
         })
     }
 
@@ -235,7 +219,7 @@ impl Inner {
             ))
     }
 
-    fn instance(&self, meta: &Meta) -> Instance {
+    pub(super) fn instance(&self, meta: &Meta) -> Instance {
         let (state, reason) = match (meta.state, meta.alive()) {
             (State::Running, Some(_)) => (SandboxState::Running, None),
             (State::Running, None) => (SandboxState::Stopped, Some(ended_unasked())),
@@ -253,6 +237,7 @@ impl Inner {
             home_path: HOME.to_owned(),
             create_time: Some(meta.create_time),
             start_time: meta.start_time,
+            expire_time: None,
             state_data: Bytes::new(),
         }
     }
@@ -260,12 +245,6 @@ impl Inner {
 
 fn owned(meta: &Meta, context: &CallContext) -> bool {
     meta.gateway_id == context.owner.gateway_id && meta.session_id == context.owner.session_id
-}
-
-fn listed(meta: &Meta, context: &CallContext) -> bool {
-    let owner = &context.owner;
-    meta.gateway_id == owner.gateway_id
-        && (owner.session_id.is_empty() || meta.session_id == owner.session_id)
 }
 
 /// Why a sandbox that nobody stopped does not run.

@@ -1,6 +1,7 @@
 //! The local provider: a life cycle of folders, and over each a namespace that its runner holds.
 
 mod life;
+mod list;
 mod start;
 
 use std::{
@@ -122,6 +123,10 @@ impl Provider for Local {
 
     fn id(&self) -> &'static str {
         "local"
+    }
+
+    fn sweep(&self) -> impl Future<Output = Result<(), ProviderError>> + Send {
+        self.0.take_away()
     }
 
     async fn close(&self) {

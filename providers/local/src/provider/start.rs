@@ -14,6 +14,7 @@ use crate::{
     control::{NoWay, SOCKET, connect},
     init::Init,
     limits::{Group, Limits},
+    step,
     store::{CONTROL, Meta, SPOOL},
 };
 
@@ -42,6 +43,7 @@ impl Inner {
 
     async fn brought_up(self: &Arc<Self>, meta: &mut Meta) -> Result<(), ProviderError> {
         let (id, user) = (meta.sandbox_id, self.identity.of(meta.sandbox_id));
+        step::reached("local.start.begin")?;
         let inner = self.clone();
         blocking(move || inner.store.renew_control(id, user))
             .await
@@ -52,18 +54,23 @@ impl Inner {
         let limited =
             internal("the sandbox's limits could not be set; the provider's log says why");
         let mut group = self.limiter.prepare(id, &limits, user).map_err(&limited)?;
+        step::reached("local.start.groups")?;
         let launched = self.launch(meta, &mut group).await.map_err(not_launched)?;
+        step::reached("local.start.launched")?;
         self.limiter
             .apply(&group, &limits, launched.pid())
             .map_err(&limited)?;
         // Noted before it begins, so that whoever comes after a crash finds it.
         meta.started(launched.init().clone());
         self.write(meta).await?;
+        step::reached("local.start.noted")?;
         let init = launched.init().clone();
         launched.release().map_err(internal(
             "the sandbox could not be started; the provider's log says why",
         ))?;
+        step::reached("local.start.released")?;
         let welcome = self.ready(meta, &init).await?;
+        step::reached("local.start.answered")?;
         if group_was_refused(self.limiter.kills(), &welcome) {
             tracing::warn!(sandbox_id = %id, guarantee = ?welcome.kill_guarantee(), "the runner cannot use its control group");
         }
@@ -170,7 +177,7 @@ fn not_launched(error: LaunchError) -> ProviderError {
 fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ProviderError {
     ProviderError::new(
         Kind::Unavailable(Outcome::Rejected),
-        "the sandbox could not be started; the provider's log says why, and `sandgate doctor` what to do",
+        "the sandbox could not be started; look at the provider's log, and run `sandgate doctor`",
     )
     .caused_by(cause)
 }

@@ -123,13 +123,20 @@ impl Meta {
     /// Reads the file in a sandbox's folder.
     ///
     /// # Errors
-    /// `NotFound` where there is none; `InvalidData` where it is damaged or names another sandbox.
+    /// `NotFound` where there is none; `InvalidData` or `UnexpectedEof` where it is damaged or names
+    /// another sandbox; `Unsupported` where another version of this program wrote it.
     pub(crate) fn read(folder: &Path, sandbox_id: Uuid) -> io::Result<Self> {
         let meta: Self = serde_json::from_slice(&fs::read(folder.join(FILE))?)?;
-        if meta.version != VERSION || meta.sandbox_id != sandbox_id {
+        if meta.version != VERSION {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "of another version",
+            ));
+        }
+        if meta.sandbox_id != sandbox_id {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "of another version or sandbox",
+                "of another sandbox",
             ));
         }
         Ok(meta)

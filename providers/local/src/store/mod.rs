@@ -7,16 +7,16 @@ mod remove;
 use std::{
     fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use uuid::Uuid;
 
 pub(crate) use self::meta::{Meta, State, Wanted};
-use crate::identity::HostUser;
+use crate::{identity::HostUser, step};
 
 /// How often, and after what pause, a lock that is held is tried again.
 const TRIES: u32 = 20;
@@ -59,7 +59,7 @@ impl Store {
             instance_id,
             _lock: lock,
         };
-        store.clear()?;
+        store.clear(Duration::ZERO)?;
         Ok(store)
     }
 
@@ -101,7 +101,7 @@ impl Store {
         if made.is_err()
             && let Err(error) = remove::remove_tree(&draft)
         {
-            tracing::warn!(%error, "a half made sandbox is left; the next start removes it");
+            tracing::warn!(%error, "a half made sandbox is left; a sweep removes it");
         }
         made.and_then(|()| File::open(&self.root)?.sync_all())
     }
@@ -121,6 +121,7 @@ impl Store {
                 make(&path, 0o755, user)?;
             }
         }
+        step::reached("local.create.folders").map_err(io::Error::other)?;
         meta.write(draft)
     }
 
@@ -144,7 +145,10 @@ impl Store {
         // Moved aside first, so that nobody ever sees half a sandbox.
         let trash = self.root.join(format!(".removed-{}", Uuid::new_v4()));
         match fs::rename(self.folder(sandbox), &trash) {
-            Ok(()) => remove::remove_tree(&trash),
+            Ok(()) => {
+                step::reached("local.delete.moved").map_err(io::Error::other)?;
+                remove::remove_tree(&trash)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
@@ -161,12 +165,14 @@ impl Store {
         Ok(ids)
     }
 
-    /// Removes what was being made or removed when the provider ended.
-    fn clear(&self) -> io::Result<()> {
+    /// Removes what was being made or removed when a provider was killed, so long ago.
+    pub(crate) fn clear(&self, age: Duration) -> io::Result<()> {
         for entry in fs::read_dir(&self.root)? {
-            let name = entry?.file_name();
+            let entry = entry?;
+            let name = entry.file_name();
             let name = name.to_string_lossy();
             if (name.starts_with(".new-") || name.starts_with(".removed-"))
+                && is_untouched(&entry, age)
                 && let Err(error) = remove::remove_tree(&self.root.join(name.as_ref()))
             {
                 tracing::warn!(%error, folder = %name, "cannot be removed");
@@ -174,6 +180,17 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Whether nothing was made, moved or removed there for so long. A folder that is being removed was
+/// moved at the start of that.
+fn is_untouched(entry: &fs::DirEntry, age: Duration) -> bool {
+    let Ok(facts) = entry.metadata() else {
+        return false;
+    };
+    let changed = u64::try_from(facts.ctime()).unwrap_or_default();
+    let changed = UNIX_EPOCH + Duration::from_secs(changed);
+    changed.elapsed().is_ok_and(|since| since >= age)
 }
 
 /// Takes the lock, with some patience: a process that is just being started holds a copy of all that

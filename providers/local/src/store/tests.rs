@@ -77,3 +77,17 @@ fn what_a_crash_left_is_removed() {
     assert!(!root.join(".new-x").exists() && !root.join(".removed-y").exists());
     assert!(store.ids().unwrap().is_empty());
 }
+
+#[test]
+fn what_may_be_in_the_making_is_left_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path()).unwrap();
+    let drafts = [".new-1", ".removed-1"].map(|name| data.path().join("local").join(name));
+    for draft in &drafts {
+        fs::create_dir_all(draft.join("inner")).unwrap();
+    }
+    store.clear(Duration::from_secs(60)).unwrap();
+    assert!(drafts.iter().all(|draft| draft.exists()));
+    store.clear(Duration::ZERO).unwrap();
+    assert!(drafts.iter().all(|draft| !draft.exists()));
+}

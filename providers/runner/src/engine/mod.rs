@@ -3,6 +3,7 @@
 mod connect;
 mod evict;
 mod finish;
+mod frozen;
 mod life;
 mod look;
 mod output;
@@ -38,6 +39,7 @@ use crate::{
     sys,
     timers::{Due, Timers},
 };
+use frozen::Clock;
 use stop::Stop;
 
 /// Output in memory, of all executions together.
@@ -78,6 +80,7 @@ pub(crate) struct Engine {
     budget: Budget,
     scratch: Vec<u8>,
     activity: Instant,
+    clock: Clock,
     oom_kills: u64,
     state: Option<StateFile>,
     /// Standard output, where there is one execution only.
@@ -132,6 +135,7 @@ impl Engine {
             watchers: 0,
             scratch: vec![0; SCRATCH],
             activity: Instant::now(),
+            clock: Clock::default(),
             state,
             primary: None,
             stop: Stop::default(),
@@ -149,12 +153,15 @@ impl Engine {
 
     fn turn(&mut self) -> io::Result<()> {
         let busy = !self.dirty.is_empty() || !self.kills.is_empty();
+        let next = self.timers.next(Instant::now());
         let timeout = if busy {
             Some(Duration::ZERO)
         } else {
-            self.timers.next(Instant::now())
+            self.clock.bounded(next)
         };
-        for ready in self.poller.wait(timeout)? {
+        let ready = self.poller.wait(timeout)?;
+        self.notice_freeze(timeout, ready.is_empty());
+        for ready in ready {
             self.handle(ready);
         }
         while let Some(due) = self.timers.due(Instant::now()) {
@@ -191,7 +198,7 @@ impl Engine {
             match signal {
                 libc::SIGCHLD => self.reap(),
                 libc::SIGTERM | libc::SIGINT => {
-                    self.begin_stop(self.setup.options.grace, "SANDBOX_STOPPED")
+                    self.begin_stop(self.setup.options.grace, "SANDBOX_STOPPED");
                 }
                 // A terminal that went away is no reason to end.
                 _ => {}
@@ -209,19 +216,5 @@ impl Engine {
             Due::State => self.write_state(),
             Due::Exit => self.exit_soon(),
         }
-    }
-
-    fn sweep_timers(&mut self) {
-        let (executions, connections) = (&self.executions, &self.connections);
-        self.timers.sweep(|due| match due {
-            Due::Timeout(number) | Due::Kill(number) => {
-                executions.get(&number).is_some_and(Execution::is_alive)
-            }
-            Due::Look(connection, call) => connections
-                .get(&connection)
-                .is_some_and(|found| found.looks.contains_key(&call)),
-            Due::Hello(connection) => connections.contains_key(&connection),
-            Due::Drained(_) | Due::State | Due::Exit => true,
-        });
     }
 }

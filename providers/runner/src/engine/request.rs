@@ -1,9 +1,6 @@
 //! Requests: what each of them does.
 
-use std::{
-    os::fd::AsFd as _,
-    time::{Duration, Instant},
-};
+use std::{os::fd::AsFd as _, time::Instant};
 
 use sandgate_runner_proto::v1::{
     Cancel, Resize, Signal, StdinAccepted, ToRunner, WriteStdin, from_runner::Body, to_runner,
@@ -20,8 +17,6 @@ use crate::{
 const SIGNAL_ID: usize = 128;
 /// Longest reason of a cancel.
 const REASON: usize = 64;
-/// Longest grace time, in milliseconds.
-const GRACE: u64 = 600_000;
 
 impl Engine {
     /// Does what a connection asks for.
@@ -50,11 +45,7 @@ impl Engine {
             Some(Asked::Resize(resize)) => self.resize(&resize),
             Some(Asked::Look(look)) => self.look((connection, call), &look),
             Some(Asked::List(list)) => Ok(Some(self.list(&list))),
-            Some(Asked::Shutdown(shutdown)) => {
-                let grace = Duration::from_millis(shutdown.grace_ms.min(GRACE));
-                self.begin_stop(grace, &shutdown.by);
-                done(true)
-            }
+            Some(Asked::Shutdown(shutdown)) => self.shut_down((connection, call), &shutdown),
         };
         match answer {
             Ok(None) => {}

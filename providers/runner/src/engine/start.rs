@@ -63,7 +63,7 @@ impl Engine {
         if self.stop.has_begun() {
             return Err(refused(
                 "SHUTTING_DOWN",
-                "the runner ends; start it in another sandbox",
+                "the runner ends; start it when the sandbox has been started anew",
             ));
         }
         if self.setup.is_single() && !self.executions.is_empty() {

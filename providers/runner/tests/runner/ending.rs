@@ -209,6 +209,7 @@ fn shutdown_ends_all_and_says_so() {
     let shutdown = Shutdown {
         grace_ms: 50,
         by: "DELETE".to_owned(),
+        ..Shutdown::default()
     };
     assert!(client.delivered(Ask::Shutdown(shutdown)));
     assert_eq!(

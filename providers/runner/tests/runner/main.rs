@@ -10,6 +10,7 @@ mod ending;
 mod faults;
 mod hostile;
 mod input;
+mod linger;
 mod listing;
 mod load;
 mod output;

@@ -75,7 +75,12 @@ pub(super) async fn fill(data_dir: &Path, made: &Ids) -> Result<Filled> {
         .map_err(|_| Error::Late("filling the database"))?
 }
 
-async fn copy(database: &mut SqliteConnection, made: &str, sessions: u32) -> sqlx::Result<()> {
+/// Copies the session `made` and its sandbox so many times. The ids are those of `hop::listed`.
+pub(crate) async fn copy(
+    database: &mut SqliteConnection,
+    made: &str,
+    sessions: u32,
+) -> sqlx::Result<()> {
     let mut transaction = database.begin().await?;
     sqlx::query(COPY_SESSIONS)
         .bind(made)
@@ -155,6 +160,10 @@ mod tests {
             .flat_map(|ids| [&ids.session_id, &ids.sandbox_id])
             .collect();
         assert_eq!(ids.len(), 5_000);
+        for number in [1, 2_500] {
+            let [session_id, sandbox_id] = crate::hop::listed::ids(number);
+            assert!(ids.contains(&session_id) && ids.contains(&sandbox_id));
+        }
         for id in ids {
             assert_eq!(&Uuid::parse_str(id).unwrap().to_string(), id);
         }

@@ -3,7 +3,7 @@
 
 mod caller;
 mod figure;
-mod fill;
+pub(crate) mod fill;
 mod results;
 mod rounds;
 mod setup;

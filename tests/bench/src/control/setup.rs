@@ -52,7 +52,7 @@ impl Setup {
         };
 
         let (few, few_address) = start.gateway(&folder.path().join("few"), None).await?;
-        let ids = sandbox(few_address, None).await?;
+        let ids = sandbox(few_address, None, None).await?;
         let (many, many_callers) = start.many(&folder.path().join("many"), figures).await?;
         let caller = |calls, name, address| {
             let way = Way::new(name, address, 1, None)?;
@@ -99,7 +99,7 @@ impl Start {
     async fn many(&self, folder: &Path, figures: &[Figure]) -> Result<(Running, Vec<Caller>)> {
         let admin = Uuid::new_v4().to_string();
         let (first, address) = self.gateway(folder, Some(&admin)).await?;
-        let made = sandbox(address, Some(&admin)).await;
+        let made = sandbox(address, Some(&admin), None).await;
         first.stop().await;
         let filled = fill(&gateway::data_dir(folder), &made?).await?;
         let (many, address) = self.gateway(folder, Some(&admin)).await?;

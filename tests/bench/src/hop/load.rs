@@ -106,37 +106,9 @@ impl Road {
     /// Megabytes (10^6) a second of one server stream of `chunks` pieces of output.
     pub(crate) async fn stream(&self, chunks: u32) -> Result<Taken> {
         let mut client = SandboxServiceClient::new(self.way.channel(0));
-        let asked = ExecRequest {
-            session_id: self.ids.session_id.clone(),
-            sandbox_id: self.ids.sandbox_id.clone(),
-            command: chunks.to_string(),
-            ..Default::default()
-        };
         let begun = Instant::now();
-        let answer = client
-            .exec(self.way.request(asked))
-            .await
-            .map_err(|status| self.way.failed(status))?;
-        let mut events = answer.into_inner();
-        let (mut bytes, mut ended) = (0, false);
-        while let Some(event) = events
-            .message()
-            .await
-            .map_err(|status| self.way.failed(status))?
-        {
-            match event.event {
-                Some(Event::Output(output)) => bytes += output.data.len(),
-                Some(Event::Ended(_)) => ended = true,
-                _ => {}
-            }
-        }
-        let wanted = chunks as usize * CHUNK;
-        if !ended || bytes != wanted {
-            return Err(self
-                .way
-                .wrong(format!("{bytes} bytes of {wanted}, ended: {ended}")));
-        }
-        let units = bytes as f64 / 1e6;
+        exec(&self.way, &mut client, &self.ids, chunks).await?;
+        let units = (chunks as usize * CHUNK) as f64 / 1e6;
         Ok(Taken {
             value: units / begun.elapsed().as_secs_f64(),
             units,
@@ -159,10 +131,56 @@ pub(crate) async fn times<'a>(
     Ok(times)
 }
 
+/// How long so many `Exec` without output took, one after the other.
+pub(crate) async fn exec_times(way: &Way, ids: &Ids, calls: usize) -> Result<Vec<Duration>> {
+    let mut client = SandboxServiceClient::new(way.channel(0));
+    let mut times = Vec::with_capacity(calls);
+    for _ in 0..calls {
+        let begun = Instant::now();
+        exec(way, &mut client, ids, 0).await?;
+        times.push(begun.elapsed());
+    }
+    Ok(times)
+}
+
 /// The middle of them, in microseconds; there has to be one.
 pub(crate) fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     times[times.len() / 2].as_secs_f64() * 1e6
+}
+
+/// One `Exec` with so many pieces of output, read to its end.
+async fn exec(
+    way: &Way,
+    client: &mut SandboxServiceClient<Channel>,
+    ids: &Ids,
+    chunks: u32,
+) -> Result<()> {
+    let asked = way.request(ExecRequest {
+        session_id: ids.session_id.clone(),
+        sandbox_id: ids.sandbox_id.clone(),
+        command: chunks.to_string(),
+        ..Default::default()
+    });
+    let answer = client.exec(asked).await;
+    let mut events = answer.map_err(|status| way.failed(status))?.into_inner();
+    let (mut bytes, mut ended) = (0, false);
+    while let Some(event) = events
+        .message()
+        .await
+        .map_err(|status| way.failed(status))?
+    {
+        match event.event {
+            Some(Event::Output(output)) => bytes += output.data.len(),
+            Some(Event::Ended(_)) => ended = true,
+            _ => {}
+        }
+    }
+    let wanted = chunks as usize * CHUNK;
+    if !ended || bytes != wanted {
+        return Err(way.wrong(format!("{bytes} bytes of {wanted}, ended: {ended}")));
+    }
+    Ok(())
 }
 
 async fn get_execution(

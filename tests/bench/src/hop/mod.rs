@@ -1,6 +1,7 @@
 //! What a call costs on its way through the gateway, beside nginx and beside no hop at all.
 
-mod cpu;
+pub(crate) mod cpu;
+pub(crate) mod listed;
 pub(crate) mod load;
 mod nginx;
 pub(crate) mod provider;

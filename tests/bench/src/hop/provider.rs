@@ -3,6 +3,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,8 +20,10 @@ use sandgate_service::{Drain, Server, TlsFiles, process};
 use tokio::process::Command;
 use tonic::{Request, Response, Status, codegen::BoxStream, service::Routes};
 
+use super::listed::Listed;
 use crate::{
     child::Running,
+    config::ProviderArgs,
     error::{Error, Result, machine},
 };
 
@@ -31,24 +34,37 @@ pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// Starts it as a process of its own.
 pub(crate) async fn start() -> Result<(Running, SocketAddr)> {
+    start_with(&[]).await
+}
+
+/// The same, with arguments of `ProviderArgs`.
+pub(crate) async fn start_with(arguments: &[&str]) -> Result<(Running, SocketAddr)> {
     let own = std::env::current_exe().map_err(machine("cannot tell where this program is"))?;
     let mut command = Command::new(own);
-    let command = command.arg("provider");
+    let command = command.arg("provider").args(arguments);
     let mut provider = Running::start(command, "run the program where it was built")?;
     let address = provider.ready().await?;
     Ok((provider, address))
 }
 
 /// Serves until a signal; says where on stdout.
-pub(crate) async fn run() -> Result<()> {
+pub(crate) async fn run(args: &ProviderArgs) -> Result<()> {
+    let listed = args.lists.map(|count| {
+        let state = match args.stopped {
+            true => SandboxState::Stopped,
+            false => SandboxState::Running,
+        };
+        Listed::new(count, state)
+    });
+    let bench = Arc::new(Bench { listed });
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), &TlsFiles::default()).await;
     let server = server.map_err(|error| Error::Program {
         program: "the bench provider".into(),
         what: error.to_string(),
     })?;
     let server = server.trusting_peers();
-    let routes = Routes::new(SandboxServiceServer::new(Bench))
-        .add_service(ExecutionServiceServer::new(Bench))
+    let routes = Routes::new(SandboxServiceServer::from_arc(bench.clone()))
+        .add_service(ExecutionServiceServer::from_arc(bench))
         .prepare();
     println!("bench provider ready on {}", server.address());
     let drain = Drain::new();
@@ -59,10 +75,14 @@ pub(crate) async fn run() -> Result<()> {
 }
 
 /// What the provider answers with.
-struct Bench;
+struct Bench {
+    /// What it says that it has; none: it does not say.
+    listed: Option<Listed>,
+}
 
-fn sandbox(session_id: String, sandbox_id: String) -> Option<Sandbox> {
-    Some(Sandbox {
+/// How it describes a sandbox.
+pub(super) fn sandbox(session_id: String, sandbox_id: String) -> Sandbox {
+    Sandbox {
         session_id,
         sandbox_id,
         provider: ID.to_owned(),
@@ -71,7 +91,7 @@ fn sandbox(session_id: String, sandbox_id: String) -> Option<Sandbox> {
         workspace_path: "/workspace".to_owned(),
         generation: 1,
         ..Default::default()
-    })
+    }
 }
 
 #[tonic::async_trait]
@@ -82,7 +102,7 @@ impl SandboxService for Bench {
     ) -> std::result::Result<Response<v1::CreateSandboxResponse>, Status> {
         let asked = request.into_inner();
         Ok(Response::new(v1::CreateSandboxResponse {
-            sandbox: sandbox(asked.session_id, asked.sandbox_id),
+            sandbox: Some(sandbox(asked.session_id, asked.sandbox_id)),
             ..Default::default()
         }))
     }
@@ -92,8 +112,33 @@ impl SandboxService for Bench {
         request: Request<v1::GetSandboxRequest>,
     ) -> std::result::Result<Response<v1::GetSandboxResponse>, Status> {
         let asked = request.into_inner();
-        let sandbox = sandbox(asked.session_id, asked.sandbox_id);
+        let sandbox = Some(sandbox(asked.session_id, asked.sandbox_id));
         Ok(Response::new(v1::GetSandboxResponse { sandbox }))
+    }
+
+    async fn list_sandboxes(
+        &self,
+        request: Request<v1::ListSandboxesRequest>,
+    ) -> std::result::Result<Response<v1::ListSandboxesResponse>, Status> {
+        let Some(listed) = &self.listed else {
+            return Err(Status::unimplemented("this provider does not tell"));
+        };
+        let asked = request.into_inner();
+        let page = listed.page(asked.page_size, &asked.page_token)?;
+        Ok(Response::new(page))
+    }
+
+    /// Something always runs, so that no clock of a sandbox runs down.
+    async fn renew_sandbox(
+        &self,
+        request: Request<v1::RenewSandboxRequest>,
+    ) -> std::result::Result<Response<v1::RenewSandboxResponse>, Status> {
+        let asked = request.into_inner();
+        Ok(Response::new(v1::RenewSandboxResponse {
+            sandbox: Some(sandbox(asked.session_id, asked.sandbox_id)),
+            running_executions: 1,
+            ..Default::default()
+        }))
     }
 
     async fn delete_sandbox(
@@ -102,10 +147,10 @@ impl SandboxService for Bench {
     ) -> std::result::Result<Response<v1::DeleteSandboxResponse>, Status> {
         let asked = request.into_inner();
         let mut sandbox = sandbox(asked.session_id, asked.sandbox_id);
-        if let Some(sandbox) = &mut sandbox {
-            sandbox.state = SandboxState::Deleted.into();
-        }
-        Ok(Response::new(v1::DeleteSandboxResponse { sandbox }))
+        sandbox.state = SandboxState::Deleted.into();
+        Ok(Response::new(v1::DeleteSandboxResponse {
+            sandbox: Some(sandbox),
+        }))
     }
 
     async fn get_capabilities(

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use sandgate_proto::v1::{
-    CapabilityRef, CreateSandboxRequest, CreateSessionRequest,
+    CapabilityRef, CreateSandboxRequest, CreateSessionRequest, SandboxSpec,
     sandbox_service_client::SandboxServiceClient, session_service_client::SessionServiceClient,
 };
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ impl Setup {
         )
         .await?;
 
-        let ids = sandbox(gateway_address, Some(&key)).await?;
+        let ids = sandbox(gateway_address, Some(&key), None).await?;
         let road = |name, address| {
             let way = Way::new(name, address, args.connections, Some(&key))?;
             Ok::<_, Error>(Road::new(way, &ids))
@@ -79,13 +79,17 @@ impl Setup {
 }
 
 /// A sandbox of a session, made through the gateway, so that it looks both up on every call.
-pub(crate) async fn sandbox(gateway: SocketAddr, key: Option<&str>) -> Result<Ids> {
+pub(crate) async fn sandbox(
+    gateway: SocketAddr,
+    key: Option<&str>,
+    spec: Option<SandboxSpec>,
+) -> Result<Ids> {
     let way = Way::new("gateway", gateway, 1, key)?;
-    let made = timeout(CREATE, make(&way)).await;
+    let made = timeout(CREATE, make(&way, spec)).await;
     made.map_err(|_| Error::Late("making the sandbox"))?
 }
 
-async fn make(way: &Way) -> Result<Ids> {
+async fn make(way: &Way, spec: Option<SandboxSpec>) -> Result<Ids> {
     let failed = |status| way.failed(status);
     let asked = CreateSessionRequest {
         capabilities: vec![CapabilityRef {
@@ -102,6 +106,7 @@ async fn make(way: &Way) -> Result<Ids> {
     let session_id = session.into_inner().session.unwrap_or_default().session_id;
     let asked = CreateSandboxRequest {
         session_id: session_id.clone(),
+        spec,
         ..Default::default()
     };
     let mut sandboxes = SandboxServiceClient::new(way.channel(0));

@@ -3,6 +3,7 @@
 mod capabilities;
 mod commands;
 mod delete;
+mod ending;
 mod endings;
 mod feature_calls;
 mod heart;
@@ -30,6 +31,7 @@ pub(crate) const ALL: &[&[Check]] = &[
     delete::CHECKS,
     stop::CHECKS,
     renew::CHECKS,
+    ending::CHECKS,
     start::CHECKS,
     resume::CHECKS,
     outcomes::CHECKS,

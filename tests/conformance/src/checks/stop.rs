@@ -14,11 +14,16 @@ use crate::{
     world::Context,
 };
 
+/// How long a sandbox is kept paused.
+const FROZEN: Duration = Duration::from_secs(6);
+
 pub(crate) const CHECKS: &[Check] = &[
     Check::new("StopSandbox", "stop_and_start", "StopSandbox ends all processes and keeps the disk; StartSandbox brings it back; both are OK twice.", |context| Box::pin(stop_and_start(context))).needs(&["stop"]).within(400),
     Check::new("StopSandbox", "stopped_refuses", "Without auto_start, a command in a stopped sandbox is FAILED_PRECONDITION · SANDBOX_NOT_RUNNING.", |context| Box::pin(stopped_refuses(context))).needs(&["stop"]).within(240),
     Check::new("StartSandbox", "start_of_running", "StartSandbox of a RUNNING sandbox is OK and changes nothing.", |context| Box::pin(start_of_running(context))),
     Check::new("PauseSandbox", "pause_and_resume", "PauseSandbox freezes processes, ResumeSandbox lets the same ones go on.", |context| Box::pin(pause_and_resume(context))).needs(&["pause"]).within(400),
+    Check::new("ResumeSandbox", "resume_of_running", "ResumeSandbox of a RUNNING sandbox is OK and changes nothing; one that is stopped is started.", |context| Box::pin(resume_of_running(context))).needs(&["pause"]).within(240),
+    Check::new("PauseSandbox", "pause_then_stop", "A paused sandbox can be stopped and deleted; a stopped one cannot be paused.", |context| Box::pin(pause_then_stop(context))).needs(&["pause"]).within(240),
     Check::new("PauseSandbox", "hibernate", "PauseSandbox with hibernate keeps memory; ResumeSandbox lets the same processes go on.", |context| Box::pin(hibernate(context))).needs(&["hibernate"]).within(400),
 ];
 
@@ -118,40 +123,73 @@ async fn frozen_and_thawed(context: &Context<'_>, hibernate: bool) -> Result<(),
     let mut stream = place.exec(line(format!("echo up; {command}"))).await?;
     stream.until_stdout("up").await?;
     drop(stream);
-    same(
-        "state after PauseSandbox",
-        place.pause_sandbox(hibernate).await?.state(),
-        SandboxState::Paused,
-    )?;
-    same(
-        "state by GetSandbox",
-        place.get().await?.state(),
-        SandboxState::Paused,
-    )?;
-    same(
-        "state after a second pause",
-        place.pause_sandbox(hibernate).await?.state(),
-        SandboxState::Paused,
-    )?;
+    let count = async || {
+        let text = place.text("cat count").await?;
+        Ok::<_, Failure>(text.trim().parse().unwrap_or(0_u64))
+    };
+    let before = count().await?;
+    for what in ["state after PauseSandbox", "state after a second pause"] {
+        let paused = place.pause_sandbox(hibernate).await?;
+        same(what, paused.state(), SandboxState::Paused)?;
+        let seen = place.get().await?;
+        same("state by GetSandbox", seen.state(), SandboxState::Paused)?;
+    }
+    if context.subject().is_direct() {
+        refused(
+            place.sh("echo hi").await,
+            Code::FailedPrecondition,
+            "SANDBOX_NOT_RUNNING",
+        )?;
+        let renewed = place.renew("").await?.sandbox.unwrap_or_default();
+        same(
+            "state by RenewSandbox",
+            renewed.state(),
+            SandboxState::Paused,
+        )?;
+    }
+    sleep(FROZEN).await;
     same(
         "state after ResumeSandbox",
         place.resume_sandbox().await?.state(),
         SandboxState::Running,
     )?;
-    let count = async || {
-        Ok::<_, Failure>(
-            place
-                .text("cat count")
-                .await?
-                .trim()
-                .parse()
-                .unwrap_or(0_u64),
-        )
-    };
     let first = count().await?;
+    // Ten steps a second; some were done around the pause.
+    ensure(first.saturating_sub(before) < 10 * FROZEN.as_secs(), || {
+        format!("the process went on while paused, from {before} to {first}")
+    })?;
     sleep(Duration::from_secs(1)).await;
     let second = count().await?;
     ensure(second > first, || {
         format!("the process that ran before the pause stands still at {first} after the resume")
     })
+}
+
+async fn resume_of_running(context: &Context<'_>) -> Result<(), Failure> {
+    let place = context.own().await?;
+    let before = place.get().await?;
+    let after = place.resume_sandbox().await?;
+    same("state", after.state(), SandboxState::Running)?;
+    let (before, after) = (before.provider_sandbox_id, after.provider_sandbox_id);
+    same("provider_sandbox_id", after, before)?;
+    place.stop_sandbox().await?;
+    let state = place.resume_sandbox().await?.state();
+    same(
+        "state of one that was stopped",
+        state,
+        SandboxState::Running,
+    )
+}
+
+async fn pause_then_stop(context: &Context<'_>) -> Result<(), Failure> {
+    let place = context.own().await?;
+    place.pause_sandbox(false).await?;
+    let state = place.stop_sandbox().await?.state();
+    same("state after StopSandbox", state, SandboxState::Stopped)?;
+    let paused = place.pause_sandbox(false).await;
+    refused(paused, Code::FailedPrecondition, "SANDBOX_NOT_RUNNING")?;
+    place.start_sandbox().await?;
+    place.pause_sandbox(false).await?;
+    let state = place.delete().await?.state();
+    same("state after DeleteSandbox", state, SandboxState::Deleted)
 }

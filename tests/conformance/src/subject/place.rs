@@ -136,10 +136,18 @@ impl<'a> Place<'a> {
 
     /// RenewSandbox.
     pub(crate) async fn renew(&self, cursor: &str) -> Result<v1::RenewSandboxResponse, Failure> {
-        let mut request = v1::RenewSandboxRequest {
+        self.renew_as(v1::RenewSandboxRequest {
             ended_cursor: cursor.to_owned(),
             ..Default::default()
-        };
+        })
+        .await
+    }
+
+    /// RenewSandbox with more than a cursor.
+    pub(crate) async fn renew_as(
+        &self,
+        mut request: v1::RenewSandboxRequest,
+    ) -> Result<v1::RenewSandboxResponse, Failure> {
         self.fill(&mut request.session_id, &mut request.sandbox_id);
         let mut client = self.subject.sandboxes();
         let call = |request| async move { client.renew_sandbox(request).await };

@@ -2,15 +2,18 @@
 
 mod provider;
 mod runner;
+mod upstream;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use sandgate_kit::{CallContext, Instance, Kind, ProviderError, Spec};
-use sandgate_proto::v1::SandboxState;
 use sandgate_runner_proto::v1::Start as StartFrame;
 use secrecy::ExposeSecret as _;
 use tokio::{runtime::Handle, sync::watch, time::sleep};
@@ -28,6 +31,9 @@ pub enum Op {
     List,
     Start,
     Stop,
+    Pause,
+    Resume,
+    Renew,
     Delete,
     Reach,
     Exec,
@@ -57,9 +63,25 @@ pub struct Call {
     pub start: Option<StartFrame>,
     /// The spec, on `Create`.
     pub spec: Option<Spec>,
+    /// How long the upstream shall keep it at least, on `Renew`.
+    pub keep_for: Option<Duration>,
+    /// Whether memory was to be written to disk, on `Pause`.
+    pub hibernate: bool,
 }
 
 impl Call {
+    fn of(op: Op, context: &CallContext) -> Self {
+        Self {
+            op,
+            context: context.clone(),
+            state: context.state.expose_secret().to_vec(),
+            start: None,
+            spec: None,
+            keep_for: None,
+            hibernate: false,
+        }
+    }
+
     /// The key that it came with.
     pub fn key(&self) -> Option<&str> {
         let (_, key) = self.context.credential.as_ref()?;
@@ -75,11 +97,14 @@ struct Inner {
     acts: watch::Sender<HashMap<Op, Act>>,
     calls: Mutex<Vec<Call>>,
     pending: Mutex<HashMap<Op, usize>>,
+    /// How often those that hung were let go.
+    freed: Mutex<HashMap<Op, usize>>,
     sandboxes: Mutex<BTreeMap<String, Instance>>,
     /// How the state of each new sandbox begins; it grows by a letter with every change.
     state: Mutex<Vec<u8>>,
     /// Keys that are not taken.
     refused: Mutex<Vec<String>>,
+    can_pause: AtomicBool,
     runners: Mutex<HashMap<String, Arc<Runner>>>,
     counters: Arc<Counters>,
     /// What runs in sandboxes outlives the provider's own tasks.
@@ -94,9 +119,11 @@ impl Default for Fake {
             acts: watch::Sender::default(),
             calls: Mutex::default(),
             pending: Mutex::default(),
+            freed: Mutex::default(),
             sandboxes: Mutex::default(),
             state: Mutex::default(),
             refused: Mutex::default(),
+            can_pause: AtomicBool::default(),
             counters: Arc::default(),
         }))
     }
@@ -111,6 +138,12 @@ impl Fake {
         self.0.acts.send_modify(|acts| {
             acts.insert(op, act);
         });
+    }
+
+    /// Lets those that hang now work, and none that come later.
+    pub fn once(&self, op: Op) {
+        *self.0.freed.lock().unwrap().entry(op).or_default() += 1;
+        self.0.acts.send_modify(|_| {});
     }
 
     /// Lets these calls work again.
@@ -135,6 +168,11 @@ impl Fake {
         calls.iter().filter(|call| call.op == op).cloned().collect()
     }
 
+    /// Counts all calls anew.
+    pub fn forget_calls(&self) {
+        self.0.calls.lock().unwrap().clear();
+    }
+
     /// How many calls of this kind have come so far.
     pub fn count(&self, op: Op) -> usize {
         self.calls(op).len()
@@ -149,26 +187,6 @@ impl Fake {
             .get(&op)
             .copied()
             .unwrap_or_default()
-    }
-
-    /// The ids of the sandboxes that are there.
-    pub fn sandboxes(&self) -> Vec<String> {
-        self.0.sandboxes.lock().unwrap().keys().cloned().collect()
-    }
-
-    /// Removes a sandbox behind everybody's back.
-    pub fn lose(&self, sandbox_id: &str) {
-        self.0.sandboxes.lock().unwrap().remove(sandbox_id);
-        if let Some(runner) = self.0.runners.lock().unwrap().remove(sandbox_id) {
-            runner.vanish();
-        }
-    }
-
-    /// Breaks the links to a sandbox's runner; what runs there runs on.
-    pub fn unlink(&self, sandbox_id: &str) {
-        if let Some(runner) = self.0.runners.lock().unwrap().get(sandbox_id) {
-            runner.unlink();
-        }
     }
 
     /// Bytes of output that were sent to readers.
@@ -191,8 +209,19 @@ impl Fake {
         self.0.counters.kills.load(Ordering::SeqCst)
     }
 
+    /// Pauses sandboxes from now on, or does not.
+    pub fn can_pause(&self, can: bool) {
+        self.0.can_pause.store(can, Ordering::SeqCst);
+    }
+
     async fn act(&self, op: Op, context: Option<&CallContext>) -> Result<(), ProviderError> {
-        self.record(op, context, None, None);
+        if let Some(context) = context {
+            self.record(Call::of(op, context));
+        }
+        self.answer(op, context).await
+    }
+
+    async fn answer(&self, op: Op, context: Option<&CallContext>) -> Result<(), ProviderError> {
         let credential = context.and_then(|context| context.credential.as_ref());
         let refused = |key: &str| self.0.refused.lock().unwrap().iter().any(|one| one == key);
         if credential.is_some_and(|(_, key)| refused(key.expose_secret())) {
@@ -202,30 +231,15 @@ impl Fake {
         self.obey(op).await
     }
 
-    fn record(
-        &self,
-        op: Op,
-        context: Option<&CallContext>,
-        start: Option<StartFrame>,
-        spec: Option<Spec>,
-    ) {
-        if let Some(context) = context {
-            let state = context.state.expose_secret().to_vec();
-            let context = context.clone();
-            let call = Call {
-                op,
-                context,
-                state,
-                start,
-                spec,
-            };
-            self.0.calls.lock().unwrap().push(call);
-        }
+    fn record(&self, call: Call) {
+        self.0.calls.lock().unwrap().push(call);
     }
 
     async fn obey(&self, op: Op) -> Result<(), ProviderError> {
         let _pending = Pending::new(self.clone(), op);
         let mut acts = self.0.acts.subscribe();
+        let freed = || self.0.freed.lock().unwrap().get(&op).copied();
+        let before = freed();
         loop {
             let act = acts.borrow_and_update().get(&op).cloned();
             match act {
@@ -237,48 +251,11 @@ impl Fake {
                 Some(Act::Fail(kind)) => {
                     return Err(ProviderError::new(kind, "the script of the test says so"));
                 }
+                Some(Act::Hang) if freed() != before => return Ok(()),
                 Some(Act::Hang) => {
                     let _ = acts.changed().await;
                 }
             }
-        }
-    }
-
-    fn change(
-        &self,
-        context: &CallContext,
-        state: Option<SandboxState>,
-    ) -> Result<Instance, ProviderError> {
-        let mut sandboxes = self.0.sandboxes.lock().unwrap();
-        let instance = sandboxes
-            .get_mut(&context.sandbox_id)
-            .ok_or_else(|| ProviderError::new(Kind::SandboxGone, "there is no such sandbox"))?;
-        if let Some(state) = state {
-            instance.state = state;
-            let next = [&instance.state_data[..], b"s"].concat();
-            instance.state_data = next.into();
-        }
-        Ok(instance.clone())
-    }
-}
-
-impl Inner {
-    /// A new life of the sandbox's runner, unless it has one.
-    fn run(&self, instance: &Instance) {
-        let made = || {
-            let (id, generation) = (&instance.sandbox_id, instance.generation);
-            let counters = self.counters.clone();
-            Arc::new(Runner::new(id, generation, self.runtime.clone(), counters))
-        };
-        let mut runners = self.runners.lock().unwrap();
-        runners
-            .entry(instance.sandbox_id.clone())
-            .or_insert_with(made);
-    }
-
-    fn end(&self, sandbox_id: &str, by: &str) {
-        if let Some(runner) = self.runners.lock().unwrap().remove(sandbox_id) {
-            runner.stop(by);
         }
     }
 }

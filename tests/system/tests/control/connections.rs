@@ -68,11 +68,16 @@ async fn list(client: &Client, user_id: &str) -> Vec<String> {
 /// The keys that the provider was asked to try.
 fn tried(fake: &Fake) -> Vec<String> {
     let credential = |call: sandgate_system::Call| {
-        let (kind, value) = call.context.credential.unwrap();
+        // The gateway lists by itself, too, and then for nobody.
+        if call.context.owner.user_id.is_empty() {
+            return None;
+        }
+        let (kind, value) = call.context.credential?;
         assert_eq!(kind, Fake::ID);
-        value.expose_secret().to_owned()
+        Some(value.expose_secret().to_owned())
     };
-    fake.calls(Op::List).into_iter().map(credential).collect()
+    let calls = fake.calls(Op::List).into_iter();
+    calls.filter_map(credential).collect()
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod connections;
 mod database;
 mod expiry;
 mod jwt;
+mod kept;
 mod keys;
 mod limits;
 mod provider_state;

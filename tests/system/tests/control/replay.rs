@@ -358,7 +358,8 @@ async fn a_call_that_failed_can_be_tried_again() {
     world.fake.mend(Op::List);
     succeed(&operator, SET_CONNECTION, &tried).await;
     succeed(&operator, SET_CONNECTION, &tried).await;
-    assert_eq!(world.fake.count(Op::List), 2);
+    let tried = world.fake.calls(Op::List);
+    assert_eq!(tried.iter().filter(|call| call.key().is_some()).count(), 2);
 }
 
 #[tokio::test]

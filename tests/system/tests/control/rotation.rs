@@ -24,7 +24,7 @@ use crate::database;
 
 const STATE: &str = "state of the upstream ";
 /// A list of keys by their numbers.
-fn keys(numbers: &[u8]) -> String {
+pub(crate) fn keys(numbers: &[u8]) -> String {
     let key = |number: &u8| format!("k{number}:{}", STANDARD.encode([*number; 32]));
     numbers.iter().map(key).collect::<Vec<_>>().join(",")
 }

@@ -24,6 +24,7 @@ pub(crate) fn quick() -> Plan {
             interval: Duration::from_millis(50),
             first_retry: Duration::from_millis(100),
             delete_wait: Duration::from_millis(300),
+            ..Pace::default()
         },
         ..Plan::default()
     }

@@ -119,7 +119,7 @@ async fn run(client: &Client, session_id: &str, sandbox_id: &str, id: &str, comm
 }
 
 use SandboxState::{
-    Creating, Deleted, Deleting, Running, Starting, Stopped, Stopping, Unspecified,
+    Creating, Deleted, Deleting, Failed, Running, Starting, Stopped, Stopping, Unspecified,
 };
 
 const LIFE: [(SandboxState, SandboxState); 8] = [
@@ -251,7 +251,11 @@ async fn a_create_that_was_taken_back_is_told_to_its_end() {
     client.create(request).await.unwrap_err();
     assert_eq!(
         watcher.until(Deleted).await,
-        [(Unspecified, Creating), (Creating, Deleted)]
+        [
+            (Unspecified, Creating),
+            (Creating, Failed),
+            (Failed, Deleted)
+        ]
     );
 }
 
@@ -278,11 +282,8 @@ async fn executions_that_end_are_told_once() {
     let world = World::start().await;
     let client = world.client().await;
     let (session_id, sandbox_id) = client.pair().await;
-    client
-        .exec(&session_id, &sandbox_id, "print before")
-        .await
-        .unwrap();
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    // Nobody was told of it yet.
+    run(&client, &session_id, &sandbox_id, "before", "print x").await;
     let mut first = Watcher::new(&client, &session_id).await;
     let mut second = Watcher::new(&client, &session_id).await;
     for watcher in [&mut first, &mut second] {
@@ -292,11 +293,9 @@ async fn executions_that_end_are_told_once() {
         run(&client, &session_id, &sandbox_id, id, "print x").await;
     }
     for watcher in [&mut first, &mut second] {
-        let ended = [
-            execution(&watcher.next().await).0,
-            execution(&watcher.next().await).0,
-        ];
-        assert_eq!(ended, ["one", "two"]);
+        for id in ["before", "one", "two"] {
+            assert_eq!(execution(&watcher.next().await).0, id);
+        }
         watcher.is_quiet(Duration::from_secs(4)).await;
     }
     // A watch that begins later is not told of them.

@@ -121,6 +121,7 @@ async fn off_loopback_it_does_not_start_without_a_key() {
         features: Default::default(),
         connections: Default::default(),
         pace: Default::default(),
+        clock: Default::default(),
     };
     let refused = sandgate_gateway::start(config.clone())
         .await

@@ -14,6 +14,7 @@ mod deadline;
 mod default_sandbox;
 mod delete;
 mod executions;
+mod fake;
 mod fields;
 mod foreign;
 mod health;

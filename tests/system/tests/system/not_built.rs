@@ -87,6 +87,7 @@ fn compare(list: &str, found: &BTreeSet<String>) {
 #[tokio::test]
 async fn of_the_gateway() {
     let world = World::start().await;
+    world.fake.can_pause(true);
     let (session_id, sandbox_id) = world.client().await.pair().await;
     let found = unbuilt(&world.raw().await, &[], &session_id, &sandbox_id).await;
     compare("gateway.txt", &found);
@@ -97,6 +98,7 @@ async fn of_a_provider() {
     use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
     let world = World::start().await;
+    world.fake.can_pause(true);
     let (session_id, sandbox_id) = world.client().await.pair().await;
     let context = ProviderContext {
         session_id: session_id.clone(),

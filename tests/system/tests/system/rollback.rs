@@ -5,7 +5,7 @@ use sandgate_proto::{
     Outcome, Reason,
     v1::{CreateSandboxRequest, ListSandboxesRequest, SandboxState},
 };
-use sandgate_system::{Act, Client, Op, World, assert_reason, uuid};
+use sandgate_system::{Act, Client, Op, World, assert_reason, fact, has_retry, uuid};
 
 async fn listed(client: &Client, session_id: &str) -> Vec<SandboxState> {
     let request = ListSandboxesRequest {
@@ -55,6 +55,10 @@ async fn every_kind_of_failure_is_said_and_taken_back() {
         world.fake.set(Op::Create, Act::Fail(kind));
         let failed = client.create(request.clone()).await.unwrap_err();
         assert_reason(&failed, reason, "the script of the test says so");
+        let unavailable = reason == Reason::UpstreamUnavailable;
+        let waits = unavailable || reason == Reason::UpstreamRateLimited;
+        assert_eq!(has_retry(&failed), waits, "{failed:?}");
+        assert_eq!(fact(&failed, "outcome").is_some(), unavailable);
         assert_eq!(
             world.fake.count(Op::Delete),
             number + 1,

@@ -12,6 +12,7 @@ mod errors;
 mod knowledge;
 mod manifests;
 mod paths;
+mod problems;
 mod rooms;
 mod security;
 mod shape;

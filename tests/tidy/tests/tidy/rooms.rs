@@ -21,6 +21,7 @@ const FLOORS: &[(&[&str], bool)] = &[
             "audit",
             "watch",
             "replay",
+            "kept",
         ],
         true,
     ),

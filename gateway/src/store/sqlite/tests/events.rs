@@ -29,8 +29,14 @@ async fn events_are_read_in_order_after_a_place() {
     assert_eq!(store.first_event_seq().await.unwrap(), 1);
     for payload in 1..=4 {
         let of_one = event(one, payload);
-        assert!(store.append_event(&of_one).await.unwrap());
-        store.append_event(&event(two, payload)).await.unwrap();
+        assert_eq!(
+            store
+                .append_events(std::slice::from_ref(&of_one))
+                .await
+                .unwrap(),
+            1
+        );
+        store.append_events(&[event(two, payload)]).await.unwrap();
         let found = store.events_after(one, 0, 10).await.unwrap();
         assert_eq!(found.last().unwrap().sandbox_id, of_one.sandbox_id);
     }
@@ -57,9 +63,9 @@ async fn what_is_told_once_is_told_once_in_a_session() {
         sandbox_id: None,
         ..event(session_id, payload)
     };
-    assert!(store.append_event(&once(one, 1)).await.unwrap());
-    assert!(!store.append_event(&once(one, 2)).await.unwrap());
-    assert!(store.append_event(&once(two, 3)).await.unwrap());
+    assert_eq!(store.append_events(&[once(one, 1)]).await.unwrap(), 1);
+    assert_eq!(store.append_events(&[once(one, 2)]).await.unwrap(), 0);
+    assert_eq!(store.append_events(&[once(two, 3)]).await.unwrap(), 1);
     assert_eq!(payloads(store, one).await, [1]);
 }
 
@@ -69,7 +75,7 @@ async fn old_events_go_and_their_places_are_not_used_again() {
     let store: &dyn Store = &store;
     let one = Uuid::new_v4();
     for payload in 1..=5 {
-        store.append_event(&event(one, payload)).await.unwrap();
+        store.append_events(&[event(one, payload)]).await.unwrap();
     }
     assert_eq!(store.drop_events_before(4, 2).await.unwrap(), 2);
     assert_eq!(store.drop_events_before(4, 2).await.unwrap(), 1);
@@ -108,7 +114,7 @@ async fn an_event_is_written_with_its_change_or_not_at_all() {
     }
     for (version, payload) in [(1, 5), (2, 6), (2, 7)] {
         let event = tell(payload);
-        let forgotten = store.forget_sandbox(row.sandbox_id, version, Some(&event));
+        let forgotten = store.forget_sandbox(row.sandbox_id, version, &changes, Some(&event));
         assert_eq!(forgotten.await.unwrap(), payload == 6);
     }
     for payload in [8, 9] {

@@ -2,7 +2,8 @@
 
 use super::{sandbox, session, sessions_of, store};
 use crate::store::{
-    Changes, InsertOutcome, SandboxInsert, SessionChanges, SessionFilter, SessionRecord, Store,
+    Changes, InsertOutcome, NewEvent, SandboxInsert, SessionChanges, SessionFilter, SessionRecord,
+    Store,
 };
 use uuid::Uuid;
 
@@ -14,6 +15,16 @@ async fn with(store: &dyn Store, expire_time: Option<i64>) -> SessionRecord {
     let inserted = store.insert_session(&one).await.unwrap();
     assert_eq!(inserted, InsertOutcome::Inserted);
     one
+}
+
+fn event(session_id: Uuid) -> NewEvent {
+    NewEvent {
+        session_id,
+        sandbox_id: None,
+        time: 7,
+        once: None,
+        payload: vec![7],
+    }
 }
 
 async fn due(store: &dyn Store, now: i64) -> Vec<Uuid> {
@@ -83,11 +94,26 @@ async fn what_has_expired_is_listed_no_more_and_then_deleted() {
     assert_eq!(store.list_sessions(&listed(49)).await.unwrap().len(), 2);
     let left = store.list_sessions(&listed(50)).await.unwrap();
     assert_eq!(left, std::slice::from_ref(&never));
-    assert!(store.expire_sessions(49, 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .expire_sessions(49, 10, event)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(due(store, 99).await.is_empty());
-    let expired = store.expire_sessions(50, 10).await.unwrap();
+    let expired = store.expire_sessions(50, 10, event).await.unwrap();
     assert_eq!(expired, [soon.session_id]);
-    assert!(store.expire_sessions(50, 10).await.unwrap().is_empty());
+    let told = store.events_after(soon.session_id, 0, 10).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].payload, [7]);
+    assert!(
+        store
+            .expire_sessions(50, 10, event)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(store.session(soon.session_id).await.unwrap(), None);
     assert!(store.session(never.session_id).await.unwrap().is_some());
     assert_eq!(due(store, 50).await, [soon.session_id]);
@@ -104,9 +130,9 @@ async fn only_so_many_expire_at_once_the_oldest_first() {
     let (store, _folder) = store().await;
     let store: &dyn Store = &store;
     let (late, early) = (with(store, Some(20)).await, with(store, Some(10)).await);
-    let first = store.expire_sessions(30, 1).await.unwrap();
+    let first = store.expire_sessions(30, 1, event).await.unwrap();
     assert_eq!(first, [early.session_id]);
-    let second = store.expire_sessions(30, 1).await.unwrap();
+    let second = store.expire_sessions(30, 1, event).await.unwrap();
     assert_eq!(second, [late.session_id]);
 }
 

@@ -22,7 +22,7 @@ use super::{
     execution::Execution,
     observe::{Observation, OnDisconnect},
 };
-use crate::fake::{Fake, Op};
+use crate::fake::{Call, Fake, Op};
 
 /// Answers that wait for the writer.
 const OUTBOX: usize = 256;
@@ -154,6 +154,14 @@ impl Link {
                 Ok(found) => return self.look(line, found, &look),
                 Err(reason) => Err((reason, 0)),
             },
+            Request::Shutdown(shutdown) => match self.runner.close(&shutdown) {
+                Ok(ending) => {
+                    let runner = self.runner.clone();
+                    let ended = |_| runner.close_after(ending, line.clone(), shutdown);
+                    return self.open(line.call, 0, ended);
+                }
+                Err(reason) => Err((reason, 0)),
+            },
             Request::Credit(credit) => {
                 if let Some(open) = self.open.get(&line.call) {
                     open.credit.send_modify(|given| *given += credit.bytes);
@@ -180,6 +188,7 @@ impl Link {
             Request::Hello(hello) => self.welcome(&hello),
             Request::List(list) => Ok(Body::Listed(self.runner.list(&list))),
             Request::WriteStdin(input) => {
+                self.runner.touch();
                 let accepted_offset = find(&input.execution_id)?.write(&input)?;
                 Ok(Body::StdinAccepted(StdinAccepted { accepted_offset }))
             }
@@ -216,7 +225,7 @@ impl Link {
             kill_guarantee: KillGuarantee::Cgroup.into(),
             sees_oom: true,
             running: runner.running(),
-            idle_ms: 0,
+            idle_ms: runner.idle().as_millis() as u64,
         }))
     }
 
@@ -236,7 +245,10 @@ impl Link {
         let (fake, runner) = (self.fake.clone(), self.runner.clone());
         let context = self.context.clone();
         self.open(line.call, credit, |given| async move {
-            fake.record(Op::Exec, Some(&context), Some(start.clone()), None);
+            fake.record(Call {
+                start: Some(start.clone()),
+                ..Call::of(Op::Exec, &context)
+            });
             fake.obey(Op::Exec).await.expect("a runner cannot fail so");
             let observe = start.observe.clone();
             let cancels = start.cancel_on_disconnect && observe.is_some();

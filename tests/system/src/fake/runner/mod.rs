@@ -1,6 +1,7 @@
 //! The runner of a scripted sandbox: holds its executions, and speaks the runner's protocol on any
 //! number of links.
 
+mod close;
 mod execution;
 mod link;
 mod observe;
@@ -12,8 +13,9 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sandgate_runner_proto::v1::{Execution as Seen, List, Listed, Start};
@@ -35,6 +37,21 @@ pub(super) struct Counters {
     /// Commands that were cancelled or got a signal.
     pub(super) kills: AtomicUsize,
     ended: AtomicU64,
+    /// Milliseconds that are only said to have passed.
+    aged: AtomicU64,
+}
+
+impl Counters {
+    /// Lets time pass.
+    pub(super) fn age(&self, by: Duration) {
+        self.aged.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Milliseconds of a clock that [`Self::age`] sets forward.
+    fn now(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default().as_millis() as u64 + self.aged.load(Ordering::SeqCst)
+    }
 }
 
 /// One life of a runner: from the start of its sandbox to the stop.
@@ -45,6 +62,10 @@ pub(super) struct Runner {
     runtime: Handle,
     counters: Arc<Counters>,
     executions: Mutex<HashMap<String, Arc<Execution>>>,
+    /// Nothing is started any more.
+    closed: AtomicBool,
+    /// When something last happened, by the clock of the counters.
+    touched: Arc<AtomicU64>,
     /// No new links and calls; what is under way is told how it ended.
     stopping: CancellationToken,
     /// How often the links were broken.
@@ -60,6 +81,7 @@ impl Runner {
         runtime: Handle,
         counters: Arc<Counters>,
     ) -> Self {
+        let touched = Arc::new(AtomicU64::new(counters.now()));
         Self {
             boot_id: crate::uuid(),
             sandbox_id: sandbox_id.to_owned(),
@@ -67,6 +89,8 @@ impl Runner {
             runtime,
             counters,
             executions: Mutex::default(),
+            closed: AtomicBool::default(),
+            touched,
             stopping: CancellationToken::new(),
             links: watch::Sender::default(),
             gone: CancellationToken::new(),
@@ -104,13 +128,40 @@ impl Runner {
                 Err("ID_REUSED")
             };
         }
+        if self.closed.load(Ordering::SeqCst) {
+            return Err("SHUTTING_DOWN");
+        }
+        self.touch();
         let number = executions.len() as u64 + 1;
         let made = Arc::new(Execution::new(start, number));
         executions.insert(made.start.execution_id.clone(), made.clone());
         drop(executions);
         let play = made.clone().play(self.counters.clone(), self.gone.clone());
-        self.runtime.spawn(play);
+        let (counters, touched) = (self.counters.clone(), self.touched.clone());
+        self.runtime.spawn(async move {
+            play.await;
+            touched.store(counters.now(), Ordering::SeqCst);
+        });
         Ok((made, false))
+    }
+
+    /// Starts a command that nobody asked for through a link.
+    pub(super) fn begin(&self, execution_id: &str, command: &str) {
+        let start = Start {
+            execution_id: execution_id.to_owned(),
+            argv: vec![command.as_bytes().to_vec().into()],
+            ..Start::default()
+        };
+        self.start(start).expect("nothing starts any more");
+    }
+
+    /// Ends all that runs, and nothing else.
+    pub(super) async fn finish(&self) {
+        let all: Vec<_> = self.executions.lock().unwrap().values().cloned().collect();
+        for execution in all {
+            execution.cancel("TEST");
+            execution.over().await;
+        }
     }
 
     fn find(&self, id: &str) -> Result<Arc<Execution>, &'static str> {

@@ -1,0 +1,119 @@
+//! Comparing what an upstream has under our label with what the store knows, and putting it right:
+//! sandboxes that the upstream lost, and sandboxes that nobody knows.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{FutureExt as _, future::BoxFuture, future::Shared};
+use sandgate_proto::Problem;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use super::{Sandboxes, walk::walk};
+use crate::{
+    clock::span,
+    problem::{self, Result},
+};
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Comparison {
+    /// The first of the differences.
+    pub(crate) actions: Vec<Action>,
+    /// How many there were.
+    pub(crate) count: u64,
+    /// Upstream sandboxes that were looked at.
+    pub(crate) examined: u64,
+}
+
+/// One difference, and what is done about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Action {
+    pub(crate) session_id: String,
+    pub(crate) sandbox_id: String,
+    pub(crate) provider_sandbox_id: String,
+    /// As in `ReconcileAction.action`.
+    pub(crate) name: &'static str,
+    pub(crate) code: &'static str,
+    pub(crate) why: &'static str,
+    /// It was tried in vain.
+    pub(crate) error: Option<Problem>,
+}
+
+/// A comparison for everybody who waits for it.
+type Under = Shared<BoxFuture<'static, Result<Arc<Comparison>>>>;
+
+/// The comparisons that are under way, by provider and whether they only look.
+pub(super) struct Comparisons {
+    tasks: TaskTracker,
+    runtime: Handle,
+    current: Arc<Mutex<HashMap<(String, bool), Under>>>,
+}
+
+impl Comparisons {
+    pub(super) fn new(tasks: TaskTracker) -> Self {
+        Self {
+            tasks,
+            runtime: Handle::current(),
+            current: Arc::default(),
+        }
+    }
+}
+
+impl Sandboxes {
+    /// Compares, or joins the comparison that is under way. `dry_run`: only says what would be done.
+    pub(crate) async fn compare(&self, provider: &str, dry_run: bool) -> Result<Arc<Comparison>> {
+        self.fleet.provider(provider)?;
+        let key = (provider.to_owned(), dry_run);
+        let under = {
+            let comparisons = &self.comparisons;
+            let mut current = comparisons
+                .current
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            // What has landed is no more under way.
+            current.retain(|_, under| under.peek().is_none());
+            let begin = || {
+                let (this, provider) = (self.clone(), provider.to_owned());
+                let work = async move { walk(&this, &provider, dry_run).await.map(Arc::new) };
+                comparisons
+                    .tasks
+                    .spawn_on(work, &comparisons.runtime)
+                    .map(|done| {
+                        done.unwrap_or_else(|error| Err(problem::internal("comparison", &error)))
+                    })
+                    .boxed()
+                    .shared()
+            };
+            current.entry(key).or_insert_with(begin).clone()
+        };
+        under.await
+    }
+
+    /// Compares if it is time to, and nobody else does.
+    pub(crate) async fn compare_if_due(&self, provider: &str, at_once: bool) -> Result<()> {
+        let now = self.clock.now();
+        let until = now + span(self.pace.compare);
+        let last = if at_once { until } else { now };
+        if !self.store.claim_comparison(provider, last, until).await? {
+            return Ok(());
+        }
+        let compared = self.compare(provider, false).await;
+        if compared.is_err() {
+            // Sooner than usual: the provider may just be starting.
+            let soon = now + span(self.pace.first_retry);
+            self.store.claim_comparison(provider, until, soon).await?;
+        }
+        let compared = compared?;
+        if compared.count > 0 {
+            tracing::info!(
+                provider,
+                differences = compared.count,
+                "upstream and store were compared"
+            );
+        }
+        Ok(())
+    }
+}

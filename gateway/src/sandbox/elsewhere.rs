@@ -1,0 +1,39 @@
+//! What another gateway does with a sandbox: waited for, as long as it says that it is at it.
+
+use std::time::Duration;
+
+use sandgate_proto::v1::SandboxState;
+use tokio::time::sleep;
+
+use super::{Sandboxes, state};
+use crate::{problem::Result, store::SandboxRecord};
+
+/// Between two looks at the row.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+impl Sandboxes {
+    /// Whether another gateway moves the sandbox and has not let go of it. A delete is held by nobody:
+    /// any number of them do no harm.
+    pub(super) fn is_held_elsewhere(&self, sandbox: &SandboxRecord) -> bool {
+        let moves = matches!(
+            state(sandbox),
+            SandboxState::Starting | SandboxState::Stopping | SandboxState::Pausing
+        );
+        // Who failed has let go, and only says when it is tried again.
+        let held = sandbox.tries == 0 && sandbox.due_time.is_some_and(|due| due > self.clock.now());
+        moves && held && self.flights.current(sandbox.sandbox_id).is_none()
+    }
+
+    /// Waits until the sandbox is moved on, or is let go of.
+    pub(super) async fn moved_elsewhere(
+        &self,
+        mut sandbox: SandboxRecord,
+    ) -> Result<SandboxRecord> {
+        let way = sandbox.state;
+        while sandbox.state == way && self.is_held_elsewhere(&sandbox) {
+            sleep(LOOK_AGAIN).await;
+            sandbox = self.reload(sandbox.sandbox_id).await?;
+        }
+        Ok(sandbox)
+    }
+}

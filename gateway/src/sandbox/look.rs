@@ -1,0 +1,98 @@
+//! Looking: what is true of a sandbox now, and what happened to one that is gone.
+
+use std::time::Duration;
+
+use sandgate_proto::{Problem, Reason, v1::SandboxState};
+
+use super::{Sandboxes, context::Key, state};
+use crate::{
+    fleet::Answer,
+    problem::Result,
+    store::{SandboxRecord, SessionRecord},
+};
+
+/// How long a provider may take to look.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Sandboxes {
+    /// The live truth where the provider can be asked, and UNKNOWN with the last known facts where
+    /// it cannot.
+    pub(crate) async fn look(
+        &self,
+        session: &SessionRecord,
+        mut sandbox: SandboxRecord,
+    ) -> Result<SandboxRecord> {
+        if let Some(used) = self.touches.last(sandbox.sandbox_id) {
+            sandbox.activity_time = sandbox.activity_time.max(used);
+        }
+        if !matches!(
+            state(&sandbox),
+            SandboxState::Running | SandboxState::Stopped | SandboxState::Paused
+        ) {
+            return Ok(sandbox);
+        }
+        match self.seen_now(session, &sandbox).await {
+            Ok(answer) => {
+                let changed = self.take_in(&sandbox, &answer).await?;
+                Ok(changed.unwrap_or(sandbox))
+            }
+            Err(problem) if problem.reason() == Reason::SandboxNotFound => {
+                let failed = self.failed(&sandbox, &gone(&sandbox)).await?;
+                Ok(failed.unwrap_or(sandbox))
+            }
+            Err(problem) => Ok(unknown(sandbox, &problem)),
+        }
+    }
+
+    /// What the provider says of a sandbox.
+    pub(super) async fn seen_now(
+        &self,
+        session: &SessionRecord,
+        sandbox: &SandboxRecord,
+    ) -> Result<Answer> {
+        let context = self.context(session, sandbox, Key::Current).await?;
+        self.lane(sandbox)?.get(&context, PATIENCE).await
+    }
+
+    /// Writes what a look found; none where it is as known, or where somebody else changed it.
+    pub(super) async fn take_in(
+        &self,
+        sandbox: &SandboxRecord,
+        answer: &Answer,
+    ) -> Result<Option<SandboxRecord>> {
+        let changes = self.answered(sandbox, answer).await?;
+        if changes == sandbox.unchanged() {
+            return Ok(None);
+        }
+        self.change(sandbox, changes).await
+    }
+
+    /// A sandbox broke, or is gone.
+    pub(super) async fn failed(
+        &self,
+        sandbox: &SandboxRecord,
+        why: &Problem,
+    ) -> Result<Option<SandboxRecord>> {
+        let mut changes = sandbox.unchanged();
+        changes.state = SandboxState::Failed.into();
+        why.reason().name().clone_into(&mut changes.reason_code);
+        why.message().clone_into(&mut changes.reason_message);
+        self.change(sandbox, changes).await
+    }
+}
+
+/// What is said of a sandbox that vanished.
+pub(super) fn gone(sandbox: &SandboxRecord) -> Problem {
+    Problem::new(
+        Reason::SandboxNotFound,
+        "the sandbox was removed behind the gateway's back and its files are lost; delete it and make a new one",
+    )
+    .with("sandbox_id", sandbox.sandbox_id)
+}
+
+fn unknown(mut sandbox: SandboxRecord, why: &Problem) -> SandboxRecord {
+    sandbox.state = SandboxState::Unknown.into();
+    why.reason().name().clone_into(&mut sandbox.reason_code);
+    why.message().clone_into(&mut sandbox.reason_message);
+    sandbox
+}

@@ -1,0 +1,50 @@
+//! The state of a row, and what follows from it.
+
+use std::time::Duration;
+
+use sandgate_proto::{Problem, Reason, v1::SandboxState};
+
+use crate::{clock::span, store::SandboxRecord};
+
+/// Longest time between two tries.
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(600);
+
+/// The state of a row; a number from a later version counts as unknown.
+pub(super) fn state(sandbox: &SandboxRecord) -> SandboxState {
+    SandboxState::try_from(sandbox.state).unwrap_or(SandboxState::Unknown)
+}
+
+/// Whether a sandbox is being moved from one state to another.
+pub(super) fn is_on_its_way(state: SandboxState) -> bool {
+    matches!(
+        state,
+        SandboxState::Creating
+            | SandboxState::Starting
+            | SandboxState::Stopping
+            | SandboxState::Pausing
+            | SandboxState::Deleting
+    )
+}
+
+/// A create that failed, and of which something may be left.
+pub(super) fn was_never_made(sandbox: &SandboxRecord) -> bool {
+    state(sandbox) == SandboxState::Failed && sandbox.start_time.is_none()
+}
+
+/// Time before the next try: twice as long after each one in vain.
+pub(super) fn backoff(first: Duration, tries: i64) -> i64 {
+    let doubled = u32::try_from(tries.min(16)).unwrap_or_default();
+    span(first.saturating_mul(1 << doubled).min(LONGEST_REST))
+}
+
+pub(super) fn contended() -> Problem {
+    Problem::new(
+        Reason::EtagMismatch,
+        "other calls keep changing this sandbox; look at it with GetSandbox and try again",
+    )
+}
+
+/// The name of a state without its prefix, as in `STOPPED`.
+pub(super) fn state_name(state: SandboxState) -> &'static str {
+    state.as_str_name().trim_start_matches("SANDBOX_STATE_")
+}
