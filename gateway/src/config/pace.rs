@@ -14,6 +14,8 @@ pub struct Pace {
     /// After which what a gateway was doing with a sandbox is taken over by another, unless it says
     /// that it is still at it.
     pub takeover: Duration,
+    /// How long a look at a sandbox is claimed: nobody else looks at it, unless the claimer is dead.
+    pub claim: Duration,
     /// Uses of a sandbox that come faster than this are noted together.
     pub touch: Duration,
     /// Between two comparisons of a provider's upstream with the store.
@@ -29,6 +31,7 @@ impl Default for Pace {
             first_retry: Duration::from_secs(5),
             delete_wait: Duration::from_secs(100),
             takeover: Duration::from_secs(10),
+            claim: Duration::from_secs(60),
             touch: Duration::from_secs(30),
             compare: Duration::from_secs(600),
             grace: Duration::from_secs(60),

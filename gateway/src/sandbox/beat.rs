@@ -31,7 +31,7 @@ const LATER: i64 = 60_000;
 impl Sandboxes {
     /// Sandboxes whose look is due at this time, claimed for a while.
     pub(crate) async fn due_at(&self, now: i64, limit: u32) -> Result<Vec<SandboxRecord>> {
-        let until = now + 2 * span(self.pace.takeover);
+        let until = now + span(self.pace.claim);
         let due = self.store.claim_due(now, until, limit).await;
         due.map_err(Into::into)
     }
@@ -40,7 +40,7 @@ impl Sandboxes {
     /// jumped since it was made.
     fn holds(&self, claim: i64) -> bool {
         let now = self.clock.now();
-        now < claim && claim <= now + 2 * span(self.pace.takeover)
+        now < claim && claim <= now + span(self.pace.claim)
     }
 
     /// Keeps the sandboxes that this gateway works on.

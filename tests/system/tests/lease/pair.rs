@@ -1,9 +1,10 @@
 //! Two gateways on one store: each thing is done once, and what one sees the other minds.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use sandgate_proto::v1::{Lifecycle, OnIdle, SandboxState};
 use sandgate_system::{Client, Op};
+use tokio::time::sleep;
 
 use crate::{
     abandoned::lease,
@@ -78,12 +79,32 @@ async fn a_use_at_one_keeps_the_other_from_stopping() {
             let ran = elsewhere.exec(&stand.session_id, sandbox_id, "print x");
             ran.await.unwrap();
         }
+        if seconds > 30 {
+            // So long after the last one that it is not put off.
+            written(&stand, &made).await;
+        }
     }
     stand.settle().await;
     for sandbox_id in &made {
         assert_eq!(stand.state(sandbox_id).await, SandboxState::Running);
     }
     assert_eq!(stand.world.fake.count(Op::Stop), 0);
+}
+
+/// Waits until it is written that all have just been used.
+async fn written(stand: &Stand, made: &[String]) {
+    let used = stand.now();
+    for sandbox_id in made {
+        let is_written = async || stand.row(sandbox_id).await.activity_time >= used - 1000;
+        for _ in 0..1000 {
+            if is_written().await {
+                break;
+            }
+            stand.move_clock(Duration::from_millis(1));
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert!(is_written().await, "not written within a second");
+    }
 }
 
 #[tokio::test]
@@ -122,7 +143,7 @@ async fn the_last_uses_are_written_when_a_gateway_ends() {
     stand.pass(25).await;
     stand.use_it(&sandbox_id).await;
     let used = stand.now();
-    let stand = stand.restarted(std::time::Duration::ZERO).await;
+    let stand = stand.restarted(Duration::ZERO).await;
     let written = stand.row(&sandbox_id).await.activity_time;
     assert!((written - used).abs() < 1000, "{}", used - written);
 }

@@ -224,18 +224,21 @@ impl Stand {
     /// Waits until nothing is due, no look is under way and no sandbox is being moved; not for ever,
     /// since some wait for more than that.
     pub(crate) async fn settle(&self) {
+        let pace = Pace::default();
         let (mut quiet, mut waiting) = (0, 0);
         for _ in 0..2000 {
             // Wakes the gateway if it began to sleep only just now.
             self.move_clock(Duration::from_millis(1));
             tokio::time::sleep(Duration::from_millis(1)).await;
-            // Work is held for half a minute, looks are claimed for a whole one.
+            // Claimed or held within the last second.
             let counts = sqlx::query_as(
                 "SELECT COUNT(*) FILTER (WHERE due_time <= ?1), COUNT(*) FROM sandboxes
-                 WHERE due_time <= ?1 OR due_time BETWEEN ?1 + 59000 AND ?1 + 60000
-                    OR (state IN (1, 3, 5, 7, 8) AND due_time BETWEEN ?1 + 29000 AND ?1 + 30000)",
+                 WHERE due_time <= ?1 OR due_time BETWEEN ?1 + ?2 - 1000 AND ?1 + ?2
+                    OR (state IN (1, 3, 5, 7, 8) AND due_time BETWEEN ?1 + ?3 - 1000 AND ?1 + ?3)",
             );
-            let counts = counts.bind(self.now()).fetch_one(&self.database);
+            let counts = counts.bind(self.now());
+            let counts = counts.bind(span(pace.claim)).bind(span(pace.takeover));
+            let counts = counts.fetch_one(&self.database);
             let (due, busy): (i64, i64) = counts.await.unwrap();
             quiet = if busy == 0 { quiet + 1 } else { 0 };
             waiting = if due == 0 { waiting + 1 } else { 0 };
@@ -253,7 +256,8 @@ impl Stand {
                  start_time = CASE ?1 WHEN 1 THEN NULL ELSE start_time END
              WHERE sandbox_id = ?3",
         );
-        let left = left.bind(i32::from(state)).bind(self.now() + 30_000);
+        let held = self.now() + span(Pace::default().takeover);
+        let left = left.bind(i32::from(state)).bind(held);
         left.bind(sandbox_id).execute(&self.database).await.unwrap();
     }
 

@@ -20,10 +20,10 @@ async fn is_finished(way: SandboxState, op: Op, end: SandboxState) {
     }
     fake.forget_calls();
     stand.leave(&sandbox_id, way).await;
-    stand.pass_in(25, 5).await;
+    stand.pass_in(8, 2).await;
     assert_eq!(stand.state(&sandbox_id).await, way, "it may be held");
     assert_eq!(fake.count(op), 0);
-    stand.until_state(&sandbox_id, end, 3, 4).await;
+    stand.until_state(&sandbox_id, end, 1, 4).await;
     assert_eq!(fake.count(op), 1);
     assert_eq!(
         fake.states().len(),
@@ -65,8 +65,8 @@ async fn what_a_live_gateway_does_is_not_taken_over() {
         if jump != 0 {
             stand.jump(jump).await;
         }
-        for _ in 0..18 {
-            stand.pass(5).await;
+        for _ in 0..20 {
+            stand.pass(2).await;
             is_held(&stand, &sandbox_id).await;
         }
         assert_eq!(stand.state(&sandbox_id).await, SandboxState::Creating);
@@ -83,7 +83,7 @@ async fn what_a_live_gateway_does_is_not_taken_over() {
 async fn is_held(stand: &Stand, sandbox_id: &str) {
     for _ in 0..2000 {
         let due = stand.row(sandbox_id).await.due_time.unwrap();
-        if due - stand.now() > 15_000 {
+        if due - stand.now() > 5_000 {
             return;
         }
         stand.move_clock(std::time::Duration::from_millis(1));

@@ -74,10 +74,10 @@ impl Known {
         }
     }
 
-    /// Its work has ended; the gateway may know only when it last looked.
+    /// Its work has ended; the gateway may know only when it last looked and had an answer.
     pub(super) fn finish(&mut self, now: i64) {
         self.busy = false;
-        self.used = now - self.beat()..=now;
+        self.used = *self.used.start() - self.beat()..=now;
     }
 
     pub(super) fn lose(&mut self, now: i64) {
@@ -109,7 +109,8 @@ impl Known {
     pub(super) fn see(&mut self, row: &Row, now: i64, up_since: Option<i64>) {
         let new = row.state();
         if self.busy && self.state == Running {
-            self.used = now..=now;
+            let answers = up_since.is_some_and(|since| since <= now);
+            self.used = if answers { now } else { *self.used.start() }..=now;
         }
         assert!(
             row.version != self.version || new == self.state,
@@ -141,6 +142,8 @@ impl Known {
         let (used, rested) = (*self.used.start(), *self.rested.start());
         let idle = !self.busy && over(used, self.life.idle_timeout);
         let abandoned = !self.busy && over(used, self.life.lease_ttl);
+        // It may have become FAILED right after it was last seen.
+        let lost = self.lost.is_some() && over(self.seen, self.life.lease_ttl);
         let on_idle = self.life.on_idle();
         let asked = |state| self.asked.contains(&state);
         if over(self.made, self.life.max_lifetime) && matches!(new, Deleting | Deleted) {
@@ -157,12 +160,13 @@ impl Known {
             }
             (Running, Pausing | Paused) => asked(Paused) || (idle && on_idle == OnIdle::Pause),
             (Running, Deleting | Deleted) => {
-                asked(Deleted) || abandoned || (idle && on_idle == OnIdle::Delete)
+                asked(Deleted) || lost || abandoned || (idle && on_idle == OnIdle::Delete)
             }
             (Stopping | Pausing, Running) | (Stopping, Stopped) | (Pausing, Paused) => true,
             (Paused, Stopping | Stopped) => asked(Stopped),
             (Stopped | Paused | Stopping | Pausing, Deleting | Deleted) => {
                 asked(Deleted)
+                    || lost
                     || over(rested, self.life.stopped_retention)
                     || (self.state == Stopping && (abandoned || idle))
             }
