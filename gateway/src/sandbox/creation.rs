@@ -147,7 +147,7 @@ impl Sandboxes {
 }
 
 /// The provider was not even reached, so it made nothing.
-fn never_asked(problem: &Problem) -> bool {
+pub(super) fn never_asked(problem: &Problem) -> bool {
     problem.reason() == Reason::ProviderUnavailable
         && problem
             .facts()

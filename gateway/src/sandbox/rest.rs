@@ -9,7 +9,8 @@ use sandgate_proto::{
 };
 
 use super::{
-    Sandboxes, TRIES, backoff, contended, context::Key, flight::Flight, state, state_name,
+    Sandboxes, TRIES, backoff, contended, context::Key, creation::never_asked, flight::Flight,
+    state, state_name,
 };
 use crate::{
     problem::{self, Result},
@@ -153,9 +154,15 @@ impl Sandboxes {
             match self.save_ahead(&session, &resting, rest, wish).await {
                 Ahead::Used => return self.stay_up(&sandbox, &resting, wish).await,
                 Ahead::Lost(problem) => {
-                    return self
-                        .step_back(&resting, SandboxState::Running, problem)
-                        .await;
+                    // What a stop asked for cannot be taken back, now or when it was begun.
+                    let is_first = state(&sandbox) == SandboxState::Running;
+                    let asks_nothing = matches!(rest, Rest::Pause(_));
+                    return if asks_nothing || is_first && never_asked(&problem) {
+                        let running = SandboxState::Running;
+                        self.step_back(&resting, running, problem).await
+                    } else {
+                        self.go_on_later(&resting, problem).await
+                    };
                 }
                 Ahead::Ready { closed } => closed,
             }
@@ -168,23 +175,29 @@ impl Sandboxes {
             Ok(resting) => Ok(resting),
             // Going, or taken over by another change: whoever has it now tries again.
             Err(problem) if rest == Rest::Delete => Err(problem),
-            // It may start nothing more, and must not be said to run: stopping it goes on.
             Err(problem) if stops && problem.reason() != Reason::SandboxNotFound => {
-                let next = self.clock.now() + backoff(self.pace.first_retry, resting.tries);
-                self.store.postpone(resting.sandbox_id, next).await?;
-                Err(problem)
+                self.go_on_later(&resting, problem).await
             }
             Err(problem) => {
-                let back = if awake {
-                    SandboxState::Running
-                } else {
-                    SandboxState::Paused
-                };
+                let running = SandboxState::Running;
+                let back = if awake { running } else { SandboxState::Paused };
                 let failed = self.step_back(&resting, back, problem).await;
                 self.try_later(&sandbox, wish).await?;
                 failed
             }
         }
+    }
+
+    /// It may start nothing more, for all that is known, and must not be said to run: the lease task
+    /// goes on with stopping it.
+    async fn go_on_later(
+        &self,
+        resting: &SandboxRecord,
+        problem: Problem,
+    ) -> Result<SandboxRecord> {
+        let next = self.clock.now() + backoff(self.pace.first_retry, resting.tries);
+        self.store.postpone(resting.sandbox_id, next).await?;
+        Err(problem)
     }
 
     /// Somebody came to use it.

@@ -41,7 +41,7 @@ pub(crate) struct Upstream {
 pub struct Left(BTreeMap<&'static str, BTreeSet<String>>);
 
 impl Left {
-    fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         self.0.values().all(BTreeSet::is_empty)
     }
 }

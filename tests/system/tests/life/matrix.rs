@@ -66,7 +66,7 @@ async fn make(call: Call, one: &Named) -> Result<(), Status> {
 }
 
 /// The state that the store has, without a look at the upstream.
-async fn stored(one: &Named) -> SandboxState {
+pub(crate) async fn stored(one: &Named) -> SandboxState {
     let request = ListSandboxesRequest {
         session_id: one.session_id.clone(),
         states: (1..=10).collect(),
