@@ -8,7 +8,7 @@ use super::{Sandboxes, context::Key, state};
 use crate::{
     fleet::Answer,
     problem::Result,
-    store::{SandboxRecord, SessionRecord},
+    store::{Changes, SandboxRecord, SessionRecord},
 };
 
 /// How long a provider may take to look.
@@ -31,16 +31,25 @@ impl Sandboxes {
         ) {
             return Ok(sandbox);
         }
-        match self.seen_now(session, &sandbox).await {
-            Ok(answer) => {
-                let changed = self.take_in(&sandbox, &answer).await?;
-                Ok(changed.unwrap_or(sandbox))
-            }
+        let mut changes = match self.seen_now(session, &sandbox).await {
+            Ok(answer) => self.answered(&sandbox, &answer).await?,
             Err(problem) if problem.reason() == Reason::SandboxNotFound => {
-                let failed = self.failed(&sandbox, &gone(&sandbox)).await?;
-                Ok(failed.unwrap_or(sandbox))
+                broken(&sandbox, &gone(&sandbox))
             }
-            Err(problem) => Ok(unknown(sandbox, &problem)),
+            Err(problem) => return Ok(unknown(sandbox, &problem)),
+        };
+        if changes == sandbox.unchanged() {
+            return Ok(sandbox);
+        }
+        self.settle(&sandbox, &mut changes);
+        match self.change(&sandbox, changes.clone()).await {
+            Ok(changed) => Ok(changed.unwrap_or(sandbox)),
+            // It is true all the same; a later look writes it.
+            Err(problem) if problem.reason() == Reason::StoreUnavailable => Ok(SandboxRecord {
+                version: sandbox.version,
+                ..sandbox.changed(&changes)
+            }),
+            Err(problem) => Err(problem),
         }
     }
 
@@ -73,12 +82,16 @@ impl Sandboxes {
         sandbox: &SandboxRecord,
         why: &Problem,
     ) -> Result<Option<SandboxRecord>> {
-        let mut changes = sandbox.unchanged();
-        changes.state = SandboxState::Failed.into();
-        why.reason().name().clone_into(&mut changes.reason_code);
-        why.message().clone_into(&mut changes.reason_message);
-        self.change(sandbox, changes).await
+        self.change(sandbox, broken(sandbox, why)).await
     }
+}
+
+fn broken(sandbox: &SandboxRecord, why: &Problem) -> Changes {
+    let mut changes = sandbox.unchanged();
+    changes.state = SandboxState::Failed.into();
+    why.reason().name().clone_into(&mut changes.reason_code);
+    why.message().clone_into(&mut changes.reason_message);
+    changes
 }
 
 /// What is said of a sandbox that vanished.

@@ -96,6 +96,26 @@ async fn a_lock_refuses_changes_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_look_tells_what_cannot_be_written_yet() {
+    let world = World::start().await;
+    let client = world.client().await;
+    let (session_id, sandbox_id) = client.pair().await;
+    let mut holder = files::open(&world.database()).await;
+    files::run(&mut holder, "BEGIN IMMEDIATE").await;
+    world.fake.set_state(&sandbox_id, SandboxState::Stopped);
+    let seen = client.get(&session_id, &sandbox_id).await.unwrap();
+    assert_eq!(seen.state(), SandboxState::Stopped);
+    files::run(&mut holder, "ROLLBACK").await;
+    let written = client.get(&session_id, &sandbox_id).await.unwrap();
+    assert_eq!(written.state(), SandboxState::Stopped);
+    assert_ne!(written.etag, seen.etag);
+    world.fake.lose(&sandbox_id);
+    files::run(&mut holder, "BEGIN IMMEDIATE").await;
+    let lost = client.get(&session_id, &sandbox_id).await.unwrap();
+    assert_eq!(lost.state(), SandboxState::Failed);
+}
+
+#[tokio::test]
 async fn a_gateway_does_not_start_behind_a_lock_that_stays() {
     let world = World::start().await;
     let mut holder = files::open(&world.database()).await;
