@@ -26,7 +26,7 @@ pub(crate) async fn retain<F, E>(
     F: Future<Output = Result<u64, E>>,
     E: fmt::Display,
 {
-    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    let age = clock::span(age);
     while !drain.is_started() {
         let pause = match remove(clock::now().saturating_sub(age), BATCH).await {
             Ok(removed) if removed == u64::from(BATCH) => PAUSE,

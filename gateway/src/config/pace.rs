@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use crate::clock::span;
+
+/// Longest time between two tries.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// How often tasks look for work, and how long they wait. The same for every installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Between two looks for what is due.
     pub interval: Duration,
-    /// Before the first new try of a clean-up that failed; each later one waits twice as long.
+    /// Before the first new try of what failed; each later one waits twice as long, up to ten minutes.
     pub first_retry: Duration,
     /// How long the delete of a session waits for its sandboxes, at most.
     pub delete_wait: Duration,
@@ -36,5 +41,25 @@ impl Default for Pace {
             compare: Duration::from_secs(600),
             grace: Duration::from_secs(60),
         }
+    }
+}
+
+impl Pace {
+    /// Milliseconds before the next try of what was tried again so often in vain.
+    pub(crate) fn retry(&self, tries: i64) -> i64 {
+        let doublings = u32::try_from(tries.clamp(0, 16)).unwrap_or_default();
+        span(self.first_retry.saturating_mul(1 << doublings).min(LONGEST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_between_tries_grows_up_to_ten_minutes() {
+        let pace = Pace::default();
+        let seconds = [0, 1, 2, 6, 7, i64::MAX].map(|tries| pace.retry(tries) / 1000);
+        assert_eq!(seconds, [5, 10, 20, 320, 600, 600]);
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept, resolved, moved about and sealed anew.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use sandgate_proto::{Problem, Reason};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
@@ -38,24 +38,7 @@ impl Room {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sandgate.db");
         let store = Arc::new(SqliteStore::open(&file).await.unwrap());
-        let session = SessionRecord {
-            session_id: Uuid::new_v4(),
-            org_id: "dev".into(),
-            user_id: "dev".into(),
-            request_id: None,
-            fingerprint: Vec::new(),
-            definition: Vec::new(),
-            agent_id: String::new(),
-            harness_id: String::new(),
-            labels: BTreeMap::new(),
-            version: 1,
-            create_time: 1,
-            update_time: 1,
-            expire_time: None,
-            delete_time: None,
-            cleanup_time: None,
-            cleanup_tries: 0,
-        };
+        let session = SessionRecord::new(Uuid::new_v4(), "dev".into(), "dev".into(), 1);
         store.insert_session(&session).await.unwrap();
         Self {
             safe: Safe::new(store, vault(&key("a", 1))),

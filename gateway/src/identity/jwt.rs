@@ -18,6 +18,7 @@ use super::{
     settings::{IdentityError, Organisation, TokenSettings},
 };
 use crate::{
+    clock::span,
     principal::{Identity, Owner, Principal, Scopes},
     problem::{self, Result},
     web,
@@ -129,10 +130,9 @@ fn verified(
     if !timely || claims.get("iss")?.as_str() != Some(&settings.issuer) {
         return None;
     }
-    let kept = i64::try_from(KEPT.as_millis()).unwrap_or_default();
     Some(Entry {
         caller: Arc::new(Caller::new(principal(settings, &claims)?)),
-        until: end.min(now.saturating_add(kept)),
+        until: end.min(now.saturating_add(span(KEPT))),
         kind: Kind::Token,
     })
 }

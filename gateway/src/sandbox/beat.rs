@@ -8,15 +8,13 @@ use sandgate_proto::{
 use uuid::Uuid;
 
 use super::{
-    Clocks, Sandboxes, backoff,
+    Clocks, Sandboxes,
     clocks::{self, Which},
     context::Key,
     is_on_its_way,
     look::gone,
     rest::{Rest, Wish},
-    state,
-    state::LONGEST_REST,
-    was_never_made,
+    state, was_never_made,
 };
 use crate::{
     clock::{span, timestamp},
@@ -45,7 +43,7 @@ impl Sandboxes {
 
     /// Keeps the sandboxes that this gateway works on.
     pub(crate) async fn hold_flights(&self) -> Result<()> {
-        let flying = self.flights.ids();
+        let flying = self.flights.keys();
         if flying.is_empty() {
             return Ok(());
         }
@@ -84,7 +82,7 @@ impl Sandboxes {
     /// Finishes what a gateway began that holds it no more.
     fn take_over(&self, session: &SessionRecord, sandbox: &SandboxRecord) {
         let sandbox_id = sandbox.sandbox_id;
-        if self.flights.current(sandbox_id).is_none() {
+        if self.flights.current(&sandbox_id).is_none() {
             tracing::info!(%sandbox_id, state = super::state_name(state(sandbox)), "finishing what was cut off");
         }
         // Nobody waits for it: a flight goes on by itself.
@@ -144,7 +142,7 @@ impl Sandboxes {
         if clocks.run_down(now) == Some(Which::MaxLifetime) {
             return self.act(session, sandbox, claim).await;
         }
-        let next = now + backoff(self.pace.first_retry, sandbox.tries);
+        let next = now + self.pace.retry(sandbox.tries);
         let too_old = clocks.deadline(Which::MaxLifetime).unwrap_or(next);
         let mut look = looked(&sandbox, claim, next.min(too_old));
         look.tries += 1;
@@ -205,10 +203,7 @@ impl Sandboxes {
         let (now, clocks) = (self.clock.now(), Clocks::of(sandbox));
         let due = [Which::Idle, Which::Lease].map(|which| clocks.deadline(which));
         let late = due.into_iter().flatten().min().map_or(0, |due| now - due);
-        let next = now
-            + late
-                .max(span(self.pace.first_retry))
-                .min(span(LONGEST_REST));
+        let next = now + late.clamp(self.pace.retry(0), self.pace.retry(i64::MAX));
         self.store.postpone(sandbox.sandbox_id, next).await?;
         Ok(())
     }

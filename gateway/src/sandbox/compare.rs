@@ -1,21 +1,12 @@
 //! Comparing what an upstream has under our label with what the store knows, and putting it right:
 //! sandboxes that the upstream lost, and sandboxes that nobody knows.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
-use futures::{FutureExt as _, future::BoxFuture, future::Shared};
 use sandgate_proto::Problem;
-use tokio::runtime::Handle;
-use tokio_util::task::TaskTracker;
 
-use super::{Sandboxes, walk::walk};
-use crate::{
-    clock::span,
-    problem::{self, Result},
-};
+use super::{Sandboxes, flight::Flights, walk::walk};
+use crate::{clock::span, problem::Result};
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default)]
@@ -42,54 +33,17 @@ pub(crate) struct Action {
     pub(crate) error: Option<Problem>,
 }
 
-/// A comparison for everybody who waits for it.
-type Under = Shared<BoxFuture<'static, Result<Arc<Comparison>>>>;
-
 /// The comparisons that are under way, by provider and whether they only look.
-pub(super) struct Comparisons {
-    tasks: TaskTracker,
-    runtime: Handle,
-    current: Arc<Mutex<HashMap<(String, bool), Under>>>,
-}
-
-impl Comparisons {
-    pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self {
-            tasks,
-            runtime: Handle::current(),
-            current: Arc::default(),
-        }
-    }
-}
+pub(super) type Comparisons = Flights<(String, bool), Arc<Comparison>>;
 
 impl Sandboxes {
     /// Compares, or joins the comparison that is under way. `dry_run`: only says what would be done.
     pub(crate) async fn compare(&self, provider: &str, dry_run: bool) -> Result<Arc<Comparison>> {
         self.fleet.provider(provider)?;
-        let key = (provider.to_owned(), dry_run);
-        let under = {
-            let comparisons = &self.comparisons;
-            let mut current = comparisons
-                .current
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            // What has landed is no more under way.
-            current.retain(|_, under| under.peek().is_none());
-            let begin = || {
-                let (this, provider) = (self.clone(), provider.to_owned());
-                let work = async move { walk(&this, &provider, dry_run).await.map(Arc::new) };
-                comparisons
-                    .tasks
-                    .spawn_on(work, &comparisons.runtime)
-                    .map(|done| {
-                        done.unwrap_or_else(|error| Err(problem::internal("comparison", &error)))
-                    })
-                    .boxed()
-                    .shared()
-            };
-            current.entry(key).or_insert_with(begin).clone()
-        };
-        under.await
+        let (this, key) = (self.clone(), (provider.to_owned(), dry_run));
+        let provider = provider.to_owned();
+        let work = async move { walk(&this, &provider, dry_run).await.map(Arc::new) };
+        self.comparisons.join_or_start(key, work).await
     }
 
     /// Compares if it is time to, and nobody else does.

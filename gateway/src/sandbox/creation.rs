@@ -8,7 +8,7 @@ use sandgate_proto::{
     v1::{SandboxSpec, SandboxState},
 };
 
-use super::{Sandboxes, backoff, context::Key, events, flight::Flight, spec, state};
+use super::{Sandboxes, context::Key, events, flight::Flight, spec, state};
 use crate::{
     problem::{self, Result},
     sealed::Sealed,
@@ -25,7 +25,7 @@ impl Sandboxes {
     /// The work of a create: joined if it is under way, begun if it is not, also after a crash.
     pub(super) fn creation(&self, session: &SessionRecord, sandbox: &SandboxRecord) -> Flight {
         let work = self.clone().carry_out(session.clone(), sandbox.clone());
-        self.flights.join_or_start(sandbox.sandbox_id, work)
+        self.fly(sandbox.sandbox_id, work)
     }
 
     async fn carry_out(
@@ -135,14 +135,13 @@ impl Sandboxes {
             match this.remove(&session, &row, ROLLBACK_PATIENCE).await {
                 Ok(()) => this.forget(&row, row.unchanged()).await?,
                 Err(problem) => {
-                    let next = this.clock.now() + backoff(this.pace.first_retry, row.tries);
-                    this.store.postpone(row.sandbox_id, next).await?;
+                    this.try_again(&row).await?;
                     tracing::debug!(sandbox_id = %row.sandbox_id, %problem, "what a failed create left cannot be removed yet");
                 }
             }
             this.reload(row.sandbox_id).await
         };
-        drop(self.flights.join_or_start(sandbox.sandbox_id, work));
+        drop(self.fly(sandbox.sandbox_id, work));
     }
 }
 

@@ -21,7 +21,7 @@ impl Sandboxes {
         );
         // Who failed has let go, and only says when it is tried again.
         let held = sandbox.tries == 0 && sandbox.due_time.is_some_and(|due| due > self.clock.now());
-        moves && held && self.flights.current(sandbox.sandbox_id).is_none()
+        moves && held && self.flights.current(&sandbox.sandbox_id).is_none()
     }
 
     /// Waits until the sandbox is moved on, or is let go of.

@@ -1,16 +1,16 @@
-//! One piece of provider work at a time for each sandbox, shared by all who wait for it, and not
-//! tied to any of them.
+//! One piece of work at a time for each thing, shared by all who wait for it, and not tied to any of
+//! them.
 
 use std::{
     collections::HashMap,
     future::Future,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{FutureExt as _, future::BoxFuture, future::Shared};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use crate::{
     problem::{self, Result},
@@ -18,19 +18,28 @@ use crate::{
 };
 
 /// The outcome of a flight, for everybody who waits for it.
-pub(super) type Flight = Shared<BoxFuture<'static, Result<SandboxRecord>>>;
+pub(super) type Flight<V = SandboxRecord> = Shared<BoxFuture<'static, Result<V>>>;
+
+type Current<K, V> = Arc<Mutex<HashMap<K, Flight<V>>>>;
 
 /// The flights of this process.
-pub(super) struct Flights {
+pub(super) struct Flights<K: Eq + Hash, V> {
+    /// What they do, for a failure of our own.
+    work: &'static str,
     tasks: TaskTracker,
     runtime: Handle,
-    current: Arc<Mutex<HashMap<Uuid, Flight>>>,
+    current: Current<K, V>,
 }
 
-impl Flights {
+impl<K, V> Flights<K, V>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    V: Clone + Send + Sync + 'static,
+{
     /// The work runs where this is called: on no worker, which ends with its connections.
-    pub(super) fn new(tasks: TaskTracker) -> Self {
+    pub(super) fn new(work: &'static str, tasks: TaskTracker) -> Self {
         Self {
+            work,
             tasks,
             runtime: Handle::current(),
             current: Arc::default(),
@@ -38,62 +47,56 @@ impl Flights {
     }
 
     /// The flight under way, if any.
-    pub(super) fn current(&self, sandbox_id: Uuid) -> Option<Flight> {
-        self.lock().get(&sandbox_id).cloned()
+    pub(super) fn current(&self, key: &K) -> Option<Flight<V>> {
+        lock(&self.current).get(key).cloned()
     }
 
-    /// The sandboxes that are worked on.
-    pub(super) fn ids(&self) -> Vec<Uuid> {
-        self.lock().keys().copied().collect()
+    /// What is worked on.
+    pub(super) fn keys(&self) -> Vec<K> {
+        lock(&self.current).keys().cloned().collect()
     }
 
     /// Joins the flight under way, or starts this one.
-    pub(super) fn join_or_start<F>(&self, sandbox_id: Uuid, work: F) -> Flight
+    pub(super) fn join_or_start<F>(&self, key: K, work: F) -> Flight<V>
     where
-        F: Future<Output = Result<SandboxRecord>> + Send + 'static,
+        F: Future<Output = Result<V>> + Send + 'static,
     {
-        let mut current = self.lock();
-        if let Some(flight) = current.get(&sandbox_id) {
+        let mut current = lock(&self.current);
+        if let Some(flight) = current.get(&key) {
             return flight.clone();
         }
-        let flights = self.current.clone();
+        let landed = Landed {
+            current: self.current.clone(),
+            key: key.clone(),
+        };
         let work = async move {
             // Removed also where the work panics, or nobody could ever start another.
-            let _landed = Landed {
-                flights,
-                sandbox_id,
-            };
+            let _landed = landed;
             work.await
         };
+        let what = self.work;
         let flight = self
             .tasks
             .spawn_on(work, &self.runtime)
-            .map(|result| {
-                result
-                    .unwrap_or_else(|error| Err(problem::internal("sandbox work", &error)))
-                    .map_err(problem::begun)
-            })
+            .map(move |done| done.unwrap_or_else(|error| Err(problem::internal(what, &error))))
             .boxed()
             .shared();
-        current.insert(sandbox_id, flight.clone());
+        current.insert(key, flight.clone());
         flight
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Flight>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-struct Landed {
-    flights: Arc<Mutex<HashMap<Uuid, Flight>>>,
-    sandbox_id: Uuid,
+fn lock<K, V>(current: &Mutex<HashMap<K, V>>) -> MutexGuard<'_, HashMap<K, V>> {
+    current.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Landed {
+struct Landed<K: Eq + Hash, V> {
+    current: Current<K, V>,
+    key: K,
+}
+
+impl<K: Eq + Hash, V> Drop for Landed<K, V> {
     fn drop(&mut self) {
-        self.flights
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.sandbox_id);
+        lock(&self.current).remove(&self.key);
     }
 }

@@ -49,6 +49,7 @@ mod walk;
 
 use std::{sync::Arc, time::Duration};
 
+use futures::TryFutureExt as _;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -70,10 +71,11 @@ use crate::{
     vault::Vault,
 };
 use clocks::Clocks;
-use flight::Flights;
+use compare::Comparisons;
+use flight::{Flight, Flights};
 use routes::Routes;
 use running::Started;
-use state::{backoff, contended, is_on_its_way, state, state_name, was_never_made};
+use state::{contended, is_on_its_way, state, state_name, was_never_made};
 use touches::Touches;
 
 /// How long a deleted sandbox is remembered.
@@ -91,11 +93,11 @@ pub(crate) struct Sandboxes {
     vault: Vault,
     limits: LimitArgs,
     gateway_id: Uuid,
-    flights: Arc<Flights>,
+    flights: Arc<Flights<Uuid, SandboxRecord>>,
     routes: Arc<Routes>,
     started: Arc<Started>,
     touches: Arc<Touches>,
-    comparisons: Arc<compare::Comparisons>,
+    comparisons: Arc<Comparisons>,
     clock: Clock,
     pace: Pace,
 }
@@ -125,11 +127,11 @@ impl Sandboxes {
             vault: parts.vault,
             limits: parts.limits,
             gateway_id: parts.gateway_id,
-            flights: Arc::new(Flights::new(tasks.clone())),
+            flights: Arc::new(Flights::new("sandbox work", tasks.clone())),
             routes: Arc::default(),
             started: Arc::default(),
             touches: Arc::default(),
-            comparisons: Arc::new(compare::Comparisons::new(tasks)),
+            comparisons: Arc::new(Comparisons::new("comparison", tasks)),
             clock: parts.clock,
             pace: parts.pace,
         }
@@ -233,9 +235,25 @@ impl Sandboxes {
             return Some(now + span(self.pace.takeover));
         }
         if was_never_made(sandbox) {
-            return Some(now + backoff(self.pace.first_retry, sandbox.tries));
+            return Some(now + self.pace.retry(sandbox.tries));
         }
         Clocks::of(sandbox).next_look(now)
+    }
+
+    /// Joins what is under way with a sandbox, or starts this.
+    fn fly<F>(&self, sandbox_id: Uuid, work: F) -> Flight
+    where
+        F: Future<Output = Result<SandboxRecord>> + Send + 'static,
+    {
+        let work = work.map_err(problem::begun);
+        self.flights.join_or_start(sandbox_id, work)
+    }
+
+    /// Has the lease task try once more what was in vain: later each time.
+    async fn try_again(&self, sandbox: &SandboxRecord) -> Result<()> {
+        let next = self.clock.now() + self.pace.retry(sandbox.tries);
+        let postponed = self.store.postpone(sandbox.sandbox_id, next).await;
+        postponed.map_err(Into::into)
     }
 
     async fn reload(&self, sandbox_id: Uuid) -> Result<SandboxRecord> {

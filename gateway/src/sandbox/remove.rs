@@ -9,7 +9,7 @@ use sandgate_proto::{
 };
 use tokio::time::timeout;
 
-use super::{Sandboxes, TRIES, backoff, contended, context::Key, flight::Flight, state};
+use super::{Sandboxes, TRIES, contended, context::Key, flight::Flight, state};
 use crate::{
     problem::Result,
     sealed::Sealed,
@@ -36,7 +36,7 @@ impl Sandboxes {
                 return Ok(sandbox);
             }
             // What is under way may be the create that this delete overtook: its outcome is not ours.
-            let joined = self.flights.current(sandbox_id);
+            let joined = self.flights.current(&sandbox_id);
             match self.begin_delete(session, sandbox).await? {
                 None => {}
                 Some(flight) => {
@@ -72,7 +72,7 @@ impl Sandboxes {
     /// The work of a delete: joined if it is under way, begun if it is not.
     pub(super) fn deletion(&self, session: &SessionRecord, sandbox: &SandboxRecord) -> Flight {
         let work = self.clone().carry_away(session.clone(), sandbox.clone());
-        self.flights.join_or_start(sandbox.sandbox_id, work)
+        self.fly(sandbox.sandbox_id, work)
     }
 
     pub(super) async fn carry_away(
@@ -82,8 +82,7 @@ impl Sandboxes {
     ) -> Result<SandboxRecord> {
         if let Err(problem) = self.take_away(&session, &sandbox).await {
             // Nobody may be there to repeat it: the lease task does, later each time.
-            let next = self.clock.now() + backoff(self.pace.first_retry, sandbox.tries);
-            self.store.postpone(sandbox.sandbox_id, next).await?;
+            self.try_again(&sandbox).await?;
             return Err(problem);
         }
         let mut changes = sandbox.unchanged();

@@ -9,8 +9,8 @@ use sandgate_proto::{
 };
 
 use super::{
-    Sandboxes, TRIES, backoff, contended, context::Key, creation::never_asked, flight::Flight,
-    state, state_name,
+    Sandboxes, TRIES, contended, context::Key, creation::never_asked, flight::Flight, state,
+    state_name,
 };
 use crate::{
     problem::{self, Result},
@@ -78,7 +78,7 @@ impl Sandboxes {
                 // What is on its way up or to a pause here comes there first; what another gateway
                 // was at is overtaken.
                 SandboxState::Starting | SandboxState::Pausing
-                    if self.flights.current(sandbox.sandbox_id).is_some() =>
+                    if self.flights.current(&sandbox.sandbox_id).is_some() =>
                 {
                     sandbox = self.settled(session, &sandbox).await?;
                 }
@@ -132,7 +132,7 @@ impl Sandboxes {
     ) -> Flight {
         let (session, row) = (session.clone(), sandbox.clone());
         let work = self.clone().carry_down(session, row, rest, wish);
-        self.flights.join_or_start(sandbox.sandbox_id, work)
+        self.fly(sandbox.sandbox_id, work)
     }
 
     async fn carry_down(
@@ -195,8 +195,7 @@ impl Sandboxes {
         resting: &SandboxRecord,
         problem: Problem,
     ) -> Result<SandboxRecord> {
-        let next = self.clock.now() + backoff(self.pace.first_retry, resting.tries);
-        self.store.postpone(resting.sandbox_id, next).await?;
+        self.try_again(resting).await?;
         Err(problem)
     }
 

@@ -94,7 +94,7 @@ impl Sandboxes {
     /// The way up: joined if it is under way, begun if it is not.
     pub(super) fn rise(&self, session: &SessionRecord, sandbox: &SandboxRecord) -> Flight {
         let work = self.clone().carry_up(session.clone(), sandbox.clone());
-        self.flights.join_or_start(sandbox.sandbox_id, work)
+        self.fly(sandbox.sandbox_id, work)
     }
 
     async fn carry_up(

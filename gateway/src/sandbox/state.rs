@@ -1,13 +1,8 @@
 //! The state of a row, and what follows from it.
 
-use std::time::Duration;
-
 use sandgate_proto::{Problem, Reason, v1::SandboxState};
 
-use crate::{clock::span, store::SandboxRecord};
-
-/// Longest time between two tries.
-pub(super) const LONGEST_REST: Duration = Duration::from_secs(600);
+use crate::store::SandboxRecord;
 
 /// The state of a row; a number from a later version counts as unknown.
 pub(super) fn state(sandbox: &SandboxRecord) -> SandboxState {
@@ -29,12 +24,6 @@ pub(super) fn is_on_its_way(state: SandboxState) -> bool {
 /// A create that failed, and of which something may be left.
 pub(super) fn was_never_made(sandbox: &SandboxRecord) -> bool {
     state(sandbox) == SandboxState::Failed && sandbox.start_time.is_none()
-}
-
-/// Time before the next try: twice as long after each one in vain.
-pub(super) fn backoff(first: Duration, tries: i64) -> i64 {
-    let doubled = u32::try_from(tries.min(16)).unwrap_or_default();
-    span(first.saturating_mul(1 << doubled).min(LONGEST_REST))
 }
 
 pub(super) fn contended() -> Problem {

@@ -97,24 +97,11 @@ fn draft(owner: Owner, request: &CreateSessionRequest) -> Result<SessionRecord> 
         request_id: String::new(),
         ..request.clone()
     };
-    let now = clock::now();
+    let session_id = session_id.unwrap_or_else(Uuid::new_v4);
     Ok(SessionRecord {
-        session_id: session_id.unwrap_or_else(Uuid::new_v4),
-        org_id: owner.org_id,
-        user_id: owner.user_id,
         request_id,
         fingerprint: Sha256::digest(asked.encode_to_vec()).to_vec(),
-        definition: Vec::new(),
-        agent_id: String::new(),
-        harness_id: String::new(),
-        labels: Default::default(),
-        version: 1,
-        create_time: now,
-        update_time: now,
-        expire_time: None,
-        delete_time: None,
-        cleanup_time: None,
-        cleanup_tries: 0,
+        ..SessionRecord::new(session_id, owner.org_id, owner.user_id, clock::now())
     })
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Sessions;
 use crate::{
-    clock,
+    clock::{self, span},
     config::Pace,
     principal::Principal,
     problem::{self, Result},
@@ -27,8 +27,6 @@ const DELETES: usize = 8;
 const WORK: Duration = Duration::from_secs(150);
 /// How long a claim holds: nobody else works on the same, unless the claimer is dead.
 const CLAIM: Duration = Duration::from_secs(180);
-/// Longest time between two tries.
-const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// What else belongs to a session and ends with it.
 #[async_trait]
@@ -81,7 +79,7 @@ impl Removals {
     ) -> Result<Vec<Uuid>> {
         let session = self.sessions.get(principal, session_id).await?;
         let now = clock::now();
-        let claimed = now + millis(CLAIM);
+        let claimed = now + span(CLAIM);
         let event = crate::watch::session_deleted(session_id);
         let deleted = self
             .store
@@ -120,7 +118,7 @@ impl Removals {
         let Some(seen) = session.cleanup_time else {
             return Ok(());
         };
-        let claimed = now + millis(CLAIM);
+        let claimed = now + span(CLAIM);
         let won = self.store.claim_cleanup(session.session_id, seen, claimed);
         if won.await? {
             self.work(session, claimed, watch::Sender::default()).await;
@@ -153,7 +151,7 @@ impl Removals {
         if matches!(done, Ok(Ok(true))) && self.store.end_cleanup(id, claimed).await? {
             return Ok(true);
         }
-        let next = clock::now() + millis(rest(self.pace.first_retry, session.cleanup_tries));
+        let next = clock::now() + self.pace.retry(session.cleanup_tries);
         self.store.postpone_cleanup(id, claimed, next).await?;
         if let Ok(Err(problem)) = done {
             return Err(problem);
@@ -184,26 +182,5 @@ impl Removals {
             owned.forget_session(session).await?;
         }
         Ok(true)
-    }
-}
-
-/// How long to wait before the next try.
-fn rest(first: Duration, tries: i64) -> Duration {
-    let doublings = u32::try_from(tries).unwrap_or_default().min(16);
-    first.saturating_mul(1 << doublings).min(LONGEST_REST)
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rest_between_tries_grows_up_to_ten_minutes() {
-        let rests = [0, 1, 2, 6, 7, 1_000_000].map(|tries| rest(Duration::from_secs(5), tries));
-        assert_eq!(rests.map(|rest| rest.as_secs()), [5, 10, 20, 320, 600, 600]);
     }
 }

@@ -35,6 +35,30 @@ pub(crate) struct SessionRecord {
     pub(crate) cleanup_tries: i64,
 }
 
+impl SessionRecord {
+    /// One that has nothing yet but its owner.
+    pub(crate) fn new(session_id: Uuid, org_id: String, user_id: String, now: i64) -> Self {
+        Self {
+            session_id,
+            org_id,
+            user_id,
+            request_id: None,
+            fingerprint: Vec::new(),
+            definition: Vec::new(),
+            agent_id: String::new(),
+            harness_id: String::new(),
+            labels: BTreeMap::new(),
+            version: 1,
+            create_time: now,
+            update_time: now,
+            expire_time: None,
+            delete_time: None,
+            cleanup_time: None,
+            cleanup_tries: 0,
+        }
+    }
+}
+
 /// Whether a row was added, or what stands in its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum InsertOutcome<T> {

@@ -55,24 +55,7 @@ impl Place {
 }
 
 fn session() -> SessionRecord {
-    SessionRecord {
-        session_id: Uuid::new_v4(),
-        org_id: "org".into(),
-        user_id: "u".into(),
-        request_id: None,
-        fingerprint: Vec::new(),
-        definition: Vec::new(),
-        agent_id: String::new(),
-        harness_id: String::new(),
-        labels: Default::default(),
-        version: 1,
-        create_time: 1,
-        update_time: 1,
-        expire_time: None,
-        delete_time: None,
-        cleanup_time: None,
-        cleanup_tries: 0,
-    }
+    SessionRecord::new(Uuid::new_v4(), "org".into(), "u".into(), 1)
 }
 
 fn sandbox(session: &SessionRecord, time: i64) -> SandboxRecord {

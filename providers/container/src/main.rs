@@ -6,8 +6,6 @@ use sandgate_provider_container::{Args, Container, DEFAULT_LISTEN};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    #[cfg(feature = "failpoints")]
-    let _scenario = fail::FailScenario::setup();
     sandgate_kit::run(
         DEFAULT_LISTEN,
         |args: &Args| &args.kit,

@@ -18,6 +18,7 @@ mod server;
 mod size;
 mod socket;
 mod spec;
+mod step;
 mod sweep;
 
 pub use built::BUILT;
@@ -30,6 +31,7 @@ pub use server::{Running, StartError, run, start};
 pub use size::bytes_of;
 pub use socket::{SocketError, connect_inside};
 pub use spec::{Limits, Network, Spec, fill_lifecycle};
+pub use step::reached;
 
 /// Reads any bytes as if a runner had sent them. For the fuzz target: must never panic.
 #[cfg(feature = "fuzzing")]

@@ -190,6 +190,8 @@ where
     P: Provider,
     F: Future<Output = Result<P, ProviderError>>,
 {
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     let args: A = process::load(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let kit = kit(&args);
     kit.process.init_log();

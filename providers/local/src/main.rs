@@ -10,8 +10,6 @@ const DEFAULT: SocketAddr =
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    #[cfg(feature = "failpoints")]
-    let _scenario = fail::FailScenario::setup();
     sandgate_kit::run(
         DEFAULT,
         |args: &Args| &args.kit,

@@ -1,6 +1,7 @@
 //! Every step of create, stop and delete: once the program dies there, and once the call fails there.
+#![allow(clippy::unwrap_used)]
 
-use std::env;
+use std::{collections::BTreeMap, env, fs, path::Path};
 
 use sandgate_chaos::{Action, Case, Fault, Kind, Options, fail_at_each};
 
@@ -60,4 +61,38 @@ async fn no_step_of_the_container_provider_leaks_or_doubles() {
     let image = env::var("SANDGATE_TEST_IMAGE").unwrap_or("sandgate-test:bookworm".to_owned());
     let all = cases(sandgate_provider_container::STEPS);
     play(Kind::Container, Some(image), all).await;
+}
+
+/// Counts the places where each step is reached.
+fn count(folder: &Path, counts: &mut BTreeMap<String, usize>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            count(&path, counts);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for rest in text.split("step::reached(\"").skip(1) {
+            let name = rest.split('"').next().unwrap();
+            *counts.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+#[test]
+fn each_step_is_reached_at_one_place() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (folder, steps) in [
+        ("gateway/src", sandgate_gateway::STEPS),
+        ("providers/local/src", sandgate_provider_local::STEPS),
+        (
+            "providers/container/src",
+            sandgate_provider_container::STEPS,
+        ),
+    ] {
+        let mut counts = BTreeMap::new();
+        count(&top.join(folder), &mut counts);
+        let listed = steps.iter().map(|step| ((*step).to_owned(), 1));
+        assert_eq!(counts, listed.collect(), "{folder}");
+    }
 }

@@ -1,6 +1,6 @@
 //! A store with a sandbox, and executions as a provider tells of them.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use prost::Message;
@@ -203,24 +203,7 @@ pub(super) fn tail(channel: i32, offset: u64, data: &[u8]) -> OutputChunk {
 }
 
 fn session() -> SessionRecord {
-    SessionRecord {
-        session_id: Uuid::new_v4(),
-        org_id: "dev".into(),
-        user_id: "dev".into(),
-        request_id: None,
-        fingerprint: Vec::new(),
-        definition: Vec::new(),
-        agent_id: String::new(),
-        harness_id: String::new(),
-        labels: BTreeMap::new(),
-        version: 1,
-        create_time: 1,
-        update_time: 1,
-        expire_time: None,
-        delete_time: None,
-        cleanup_time: None,
-        cleanup_tries: 0,
-    }
+    SessionRecord::new(Uuid::new_v4(), "dev".into(), "dev".into(), 1)
 }
 
 fn sandbox(session: &SessionRecord) -> SandboxRecord {

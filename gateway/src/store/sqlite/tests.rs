@@ -24,22 +24,11 @@ async fn store() -> (SqliteStore, TempDir) {
 
 fn session(user: &str, time: i64) -> SessionRecord {
     SessionRecord {
-        session_id: Uuid::new_v4(),
-        org_id: "org".into(),
-        user_id: user.into(),
-        request_id: None,
         fingerprint: vec![1],
         definition: vec![2],
         agent_id: "agent".into(),
-        harness_id: String::new(),
         labels: [("team".to_owned(), "a'b\"c".to_owned())].into(),
-        version: 1,
-        create_time: time,
-        update_time: time,
-        expire_time: None,
-        delete_time: None,
-        cleanup_time: None,
-        cleanup_tries: 0,
+        ..SessionRecord::new(Uuid::new_v4(), "org".into(), user.into(), time)
     }
 }
 

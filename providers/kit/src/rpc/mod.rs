@@ -72,6 +72,24 @@ impl<P: Provider> Service<P> {
         }
     }
 
+    /// The same for what brings a sandbox up. Where all executions were ended and the stop never came,
+    /// the runner is still there and starts nothing more, so that only another one helps.
+    async fn bring_up<F, W>(&self, context: CallContext, work: W) -> Result<Instance, Problem>
+    where
+        F: Future<Output = Result<Instance, ProviderError>> + Send + 'static,
+        W: FnOnce(Arc<P>, CallContext) -> F + Send + 'static,
+    {
+        let executions = self.executions.clone();
+        self.to_the_end(context, |provider, context| async move {
+            if executions.is_closed(&context.sandbox_id) {
+                provider.stop(&context).await?;
+                executions.ended(&context.sandbox_id);
+            }
+            work(provider, context).await
+        })
+        .await
+    }
+
     /// The start of an execution, checked: also that it asks for nothing that this provider says
     /// it cannot do.
     async fn checked(&self, request: v1::ExecRequest) -> Result<Start, ProviderError> {

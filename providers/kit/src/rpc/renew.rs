@@ -115,17 +115,3 @@ async fn renewed<P: Provider>(
         activity,
     })
 }
-
-/// Ahead of a start: where all executions were ended and the stop never came, the runner is still
-/// there and starts nothing more, so that only another one helps.
-pub(super) async fn reopen<P: Provider>(
-    provider: &P,
-    executions: &Executions<P>,
-    context: &CallContext,
-) -> Result<(), ProviderError> {
-    if executions.is_closed(&context.sandbox_id) {
-        provider.stop(context).await?;
-        executions.ended(&context.sandbox_id);
-    }
-    Ok(())
-}

@@ -10,7 +10,7 @@ use sandgate_service::timeout_of;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
-use super::{Service, answer, context, renew::reopen, requests, run, stream::stream};
+use super::{Service, answer, context, requests, run, stream::stream};
 use crate::{CallContext, Page, Provider, ProviderError, Spec, spec::check_required};
 
 #[tonic::async_trait]
@@ -116,10 +116,8 @@ impl<P: Provider> SandboxService for Service<P> {
         let body = request.get_ref();
         let context = context(&request, &body.session_id, &body.sandbox_id)?;
         let version = context.state_version;
-        let executions = self.executions.clone();
         let instance = self
-            .to_the_end(context, |provider, context| async move {
-                reopen(&*provider, &executions, &context).await?;
+            .bring_up(context, |provider, context| async move {
                 provider.start(&context).await
             })
             .await?;
@@ -173,10 +171,8 @@ impl<P: Provider> SandboxService for Service<P> {
         let body = request.get_ref();
         let context = context(&request, &body.session_id, &body.sandbox_id)?;
         let version = context.state_version;
-        let executions = self.executions.clone();
         let instance = self
-            .to_the_end(context, |provider, context| async move {
-                reopen(&*provider, &executions, &context).await?;
+            .bring_up(context, |provider, context| async move {
                 provider.resume(&context).await
             })
             .await?;
