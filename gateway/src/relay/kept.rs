@@ -51,8 +51,15 @@ impl Relay {
                 Err(_) => return Err(problem),
             },
         };
-        let answer = self.kept_answer(method, session.session_id, sandbox_id, message);
-        let answer = answer.await?.ok_or(problem)?;
+        let session_id = session.session_id;
+        let kept = self.kept_answer(method, session_id, sandbox_id, message);
+        let mut answer = kept.await?;
+        // What ran is saved on the way to rest.
+        if answer.is_none() && self.sandboxes.comes_to_rest(sandbox_id).await? {
+            let kept = self.kept_answer(method, session_id, sandbox_id, message);
+            answer = kept.await?;
+        }
+        let answer = answer.ok_or(problem)?;
         facts.sandbox_id = sandbox_id.to_string();
         Ok(answer)
     }

@@ -1,15 +1,18 @@
-//! What another gateway does with a sandbox: waited for, as long as it says that it is at it.
+//! What is done with a sandbox, here or by another gateway: waited for.
 
 use std::time::Duration;
 
 use sandgate_proto::v1::SandboxState;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use super::{Sandboxes, state};
 use crate::{problem::Result, store::SandboxRecord};
 
 /// Between two looks at the row.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long whoever wants to know what ran in a sandbox waits until that is saved.
+const SAVED: Duration = Duration::from_secs(30);
 
 impl Sandboxes {
     /// Whether another gateway moves the sandbox and has not let go of it. A delete is held by nobody:
@@ -22,6 +25,24 @@ impl Sandboxes {
         // Who failed has let go, and only says when it is tried again.
         let held = sandbox.tries == 0 && sandbox.due_time.is_some_and(|due| due > self.clock.now());
         moves && held && self.flights.current(&sandbox.sandbox_id).is_none()
+    }
+
+    /// Waits until a sandbox that goes to rest is there, for a while; true: it was on its way.
+    pub(crate) async fn comes_to_rest(&self, sandbox_id: Uuid) -> Result<bool> {
+        let begun = Instant::now();
+        let mut waited = false;
+        while begun.elapsed() < SAVED {
+            let sandbox = self.reload(sandbox_id).await?;
+            if !matches!(
+                state(&sandbox),
+                SandboxState::Stopping | SandboxState::Pausing | SandboxState::Deleting
+            ) {
+                break;
+            }
+            waited = true;
+            sleep(LOOK_AGAIN).await;
+        }
+        Ok(waited)
     }
 
     /// Waits until the sandbox is moved on, or is let go of.

@@ -19,6 +19,9 @@ const PASSING: [Reason; 5] = [
 /// the moment after it in which the other gateway may not know.
 const PASSING_IN_CHANGE: [Reason; 1] = [Reason::SandboxNotRunning];
 
+/// What tells of an execution also when its sandbox is gone.
+const LOOKS: [&str; 2] = ["GetExecution", "StreamExecution"];
+
 /// What may be the final word; who asked says whether it is due.
 const REFUSALS: [Reason; 4] = [
     Reason::SandboxNotRunning,
@@ -62,7 +65,7 @@ pub(crate) fn judge(rpc: &str, status: &Status, changing: bool) -> Result<Verdic
     }
     let reason = reason(status);
     let is_in = |list: &[Reason]| list.iter().any(|one| one.name() == reason);
-    let may_pass = changing && !is_over(status);
+    let may_pass = changing && (LOOKS.contains(&rpc) || !is_over(status));
     if is_in(&PASSING) || (may_pass && is_in(&PASSING_IN_CHANGE)) {
         return Ok(Verdict::Repeat(reason));
     }

@@ -1,10 +1,13 @@
 //! What ran in a sandbox is told after it was stopped or deleted.
 
+use std::time::Duration;
+
 use sandgate_proto::v1::{
     ExecRequest, Execution, ExecutionState, GetExecutionRequest, StreamExecutionRequest,
     exec_response, execution_ended::Outcome, stream_execution_response::Event,
 };
-use sandgate_system::{World, eventually};
+use sandgate_system::{Act, Op, World, eventually};
+use tokio::time::sleep;
 
 use crate::calls::Named;
 
@@ -128,4 +131,34 @@ async fn a_delete_ends_what_runs_and_keeps_it() {
     let beside = world.beside().await;
     let elsewhere = sandgate_system::Client::connect(beside.address()).await;
     assert_told(&one.at(&elsewhere), "SANDBOX_DELETED").await;
+}
+
+/// What is asked for while the sandbox goes to rest is told once it is saved.
+async fn told_on_the_way(delete: bool, by: &'static str) {
+    let world = World::start().await;
+    let one = Named::running(&world.client().await).await;
+    let _stream = begin(&world, &one).await;
+    world.fake.set(Op::Renew, Act::Hang);
+    let calls = one.clone();
+    let goes = tokio::spawn(async move {
+        if delete {
+            calls.delete().await
+        } else {
+            calls.stop().await
+        }
+    });
+    eventually("it is asked", || world.fake.pending(Op::Renew) == 1).await;
+    let asks = one.clone();
+    let told = tokio::spawn(async move { assert_told(&asks, by).await });
+    sleep(Duration::from_millis(300)).await;
+    assert!(!told.is_finished());
+    world.fake.mend(Op::Renew);
+    told.await.unwrap();
+    goes.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_being_saved_is_waited_for() {
+    told_on_the_way(false, "SANDBOX_STOPPED").await;
+    told_on_the_way(true, "SANDBOX_DELETED").await;
 }
