@@ -55,7 +55,8 @@ impl Relay {
         let kept = self.kept_answer(method, session_id, sandbox_id, message);
         let mut answer = kept.await?;
         // What ran is saved on the way to rest.
-        if answer.is_none() && self.sandboxes.comes_to_rest(sandbox_id).await? {
+        let waits = method.has_execution_id && answer.is_none();
+        if waits && self.sandboxes.comes_to_rest(sandbox_id).await? {
             let kept = self.kept_answer(method, session_id, sandbox_id, message);
             answer = kept.await?;
         }

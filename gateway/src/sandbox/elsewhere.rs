@@ -27,16 +27,18 @@ impl Sandboxes {
         moves && held && self.flights.current(&sandbox.sandbox_id).is_none()
     }
 
-    /// Waits until a sandbox that goes to rest is there, for a while; true: it was on its way.
+    /// Waits until a sandbox that goes to rest is there, for a while, unless that has failed and is
+    /// only tried again; true: it was on its way.
     pub(crate) async fn comes_to_rest(&self, sandbox_id: Uuid) -> Result<bool> {
         let begun = Instant::now();
         let mut waited = false;
         while begun.elapsed() < SAVED {
             let sandbox = self.reload(sandbox_id).await?;
-            if !matches!(
+            let goes = matches!(
                 state(&sandbox),
                 SandboxState::Stopping | SandboxState::Pausing | SandboxState::Deleting
-            ) {
+            );
+            if !goes || sandbox.tries > 0 {
                 break;
             }
             waited = true;
