@@ -8,7 +8,7 @@ use sandgate_proto::{
     v1::{SandboxSpec, SandboxState},
 };
 
-use super::{Sandboxes, context::Key, events, flight::Flight, spec, state};
+use super::{Sandboxes, context::Key, events, flight::Flight, spec, state, state::why};
 use crate::{
     problem::{self, Result},
     sealed::Sealed,
@@ -66,8 +66,8 @@ impl Sandboxes {
         if unwanted {
             self.remove(session, sandbox, ROLLBACK_PATIENCE).await?;
         }
-        match Reason::from_name(&now.reason_code) {
-            Some(reason) if unwanted => Err(Problem::new(reason, now.reason_message)),
+        match why(&now) {
+            Some(problem) if unwanted => Err(problem),
             _ => Ok(now),
         }
     }

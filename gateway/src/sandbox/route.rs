@@ -7,7 +7,9 @@ use sandgate_proto::v1::{SandboxSpec, SandboxState};
 use sandgate_service::WorkerId;
 use uuid::Uuid;
 
-use super::{Sandboxes, context::Key, state, state_name, touches::Touch};
+use super::{
+    Sandboxes, context::Key, state, state::why, state_name, touches::Touch, was_never_made,
+};
 use crate::{
     fleet::{Context, Lane},
     ids::SandboxRef,
@@ -235,7 +237,12 @@ impl Sandboxes {
             {
                 self.start(session, sandbox).await
             }
-            other => Err(problem::not_running(sandbox.sandbox_id, state_name(other))),
+            other => {
+                // One that could not be made, as whoever asked for it was told.
+                let why = was_never_made(&sandbox).then(|| why(&sandbox)).flatten();
+                let not = || problem::not_running(sandbox.sandbox_id, state_name(other));
+                Err(why.unwrap_or_else(not))
+            }
         }
     }
 }

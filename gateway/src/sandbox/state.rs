@@ -26,6 +26,12 @@ pub(super) fn was_never_made(sandbox: &SandboxRecord) -> bool {
     state(sandbox) == SandboxState::Failed && sandbox.start_time.is_none()
 }
 
+/// What a row says of why it is as it is.
+pub(super) fn why(sandbox: &SandboxRecord) -> Option<Problem> {
+    let reason = Reason::from_name(&sandbox.reason_code)?;
+    Some(Problem::new(reason, sandbox.reason_message.clone()))
+}
+
 pub(super) fn contended() -> Problem {
     Problem::new(
         Reason::EtagMismatch,
