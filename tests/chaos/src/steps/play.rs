@@ -227,11 +227,11 @@ async fn settle(rig: &mut Rig, case: Case) -> Result<()> {
     sweep(&rig.stage).await?;
     let mut left = rig.upstream.left().await?;
     let begin = Instant::now();
-    // What a provider that was killed had asked for ahead may be finished by the engine only now; it
-    // is a later sweep's then.
+    // What a provider that was killed had asked for ahead may be finished by the engine only after the
+    // next one has begun. It belongs to no sandbox, and the provider's own next sweep removes it.
     while case.needs_pool() && !left.is_nothing() && begin.elapsed() < ENGINE {
         sleep(Duration::from_millis(500)).await;
-        sweep(&rig.stage).await?;
+        rig.begin_anew().await?;
         left = rig.upstream.left().await?;
     }
     nothing(&left)?;

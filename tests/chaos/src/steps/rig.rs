@@ -148,6 +148,11 @@ impl Rig {
         }
     }
 
+    /// Starts the provider anew, which sweeps then.
+    pub(super) async fn begin_anew(&mut self) -> Result<()> {
+        self.stack.restart(PROVIDER, Vec::new()).await
+    }
+
     /// Makes a call, if the step is still to be reached. None where the call, or an earlier one, came
     /// to the step and failed, so that it has to be made again; by then the program is well.
     pub(super) async fn try_to<Q, A, C>(
