@@ -169,6 +169,13 @@ impl Sandboxes {
         let forgotten = self.routes.forgotten();
         let (session, sandbox) = self.find(principal, session_id, wanted).await?;
         principal.allowed(needs.scope)?;
+        if first.is_some()
+            && was_never_made(&sandbox)
+            && let Some(why) = why(&sandbox)
+        {
+            // It could not be made, and is just being taken back: as whoever made it was told.
+            return Err(why);
+        }
         session::check_enabled(&session::describe(&session)?, &sandbox.provider)?;
         let sandbox = self.ready(&session, sandbox, wanted, needs).await?;
         let spec = SandboxSpec::decode(sandbox.spec.as_slice())
@@ -237,12 +244,7 @@ impl Sandboxes {
             {
                 self.start(session, sandbox).await
             }
-            other => {
-                // One that could not be made, as whoever asked for it was told.
-                let why = was_never_made(&sandbox).then(|| why(&sandbox)).flatten();
-                let not = || problem::not_running(sandbox.sandbox_id, state_name(other));
-                Err(why.unwrap_or_else(not))
-            }
+            other => Err(problem::not_running(sandbox.sandbox_id, state_name(other))),
         }
     }
 }
