@@ -56,7 +56,7 @@ impl Relay {
         let mut answer = kept.await?;
         // What ran is saved on the way to rest.
         let waits = method.has_execution_id && answer.is_none();
-        if waits && self.sandboxes.comes_to_rest(sandbox_id).await? {
+        if waits && self.sandboxes.comes_to_rest(session_id, sandbox_id).await? {
             let kept = self.kept_answer(method, session_id, sandbox_id, message);
             answer = kept.await?;
         }

@@ -27,18 +27,22 @@ impl Sandboxes {
         moves && held && self.flights.current(&sandbox.sandbox_id).is_none()
     }
 
-    /// Waits until a sandbox that goes to rest is there, for a while, unless that has failed and is
-    /// only tried again; true: it was on its way.
-    pub(crate) async fn comes_to_rest(&self, sandbox_id: Uuid) -> Result<bool> {
+    /// Waits until a sandbox of this session that goes to rest is there, for a while, unless that has
+    /// failed and is only tried again; true: it was on its way. Nothing can be told from it of another
+    /// session's.
+    pub(crate) async fn comes_to_rest(&self, session_id: Uuid, sandbox_id: Uuid) -> Result<bool> {
         let begun = Instant::now();
         let mut waited = false;
         while begun.elapsed() < SAVED {
-            let sandbox = self.reload(sandbox_id).await?;
-            let goes = matches!(
-                state(&sandbox),
-                SandboxState::Stopping | SandboxState::Pausing | SandboxState::Deleting
-            );
-            if !goes || sandbox.tries > 0 {
+            let found = self.store.sandbox(sandbox_id).await?;
+            let goes = found.is_some_and(|sandbox| {
+                let rests = matches!(
+                    state(&sandbox),
+                    SandboxState::Stopping | SandboxState::Pausing | SandboxState::Deleting
+                );
+                rests && sandbox.tries == 0 && sandbox.session_id == session_id
+            });
+            if !goes {
                 break;
             }
             waited = true;

@@ -41,14 +41,16 @@ impl Sandboxes {
         if changes == sandbox.unchanged() {
             return Ok(sandbox);
         }
-        self.settle(&sandbox, &mut changes);
         match self.change(&sandbox, changes.clone()).await {
             Ok(changed) => Ok(changed.unwrap_or(sandbox)),
             // It is true all the same; a later look writes it.
-            Err(problem) if problem.reason() == Reason::StoreUnavailable => Ok(SandboxRecord {
-                version: sandbox.version,
-                ..sandbox.changed(&changes)
-            }),
+            Err(problem) if problem.reason() == Reason::StoreUnavailable => {
+                self.settle(&sandbox, &mut changes);
+                Ok(SandboxRecord {
+                    version: sandbox.version,
+                    ..sandbox.changed(&changes)
+                })
+            }
             Err(problem) => Err(problem),
         }
     }

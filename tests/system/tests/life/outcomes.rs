@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use sandgate_proto::v1::{
-    ExecRequest, Execution, ExecutionState, GetExecutionRequest, StreamExecutionRequest,
-    exec_response, execution_ended::Outcome, stream_execution_response::Event,
+use sandgate_proto::{
+    Reason,
+    v1::{
+        ExecRequest, Execution, ExecutionState, GetExecutionRequest, StreamExecutionRequest,
+        exec_response, execution_ended::Outcome, stream_execution_response::Event,
+    },
 };
-use sandgate_system::{Act, Op, World, eventually};
-use tokio::time::sleep;
+use sandgate_system::{Act, Op, World, assert_reason, eventually};
+use tokio::time::{sleep, timeout};
 
 use crate::calls::Named;
 
@@ -150,6 +153,19 @@ async fn told_on_the_way(delete: bool, by: &'static str) {
     eventually("it is asked", || world.fake.pending(Op::Renew) == 1).await;
     let asks = one.clone();
     let told = tokio::spawn(async move { assert_told(&asks, by).await });
+    // Who has another session learns nothing from how long it takes.
+    let stranger = GetExecutionRequest {
+        session_id: one.client.session().await,
+        sandbox_id: one.sandbox_id.clone(),
+        execution_id: "long".to_owned(),
+    };
+    let mut executions = one.client.executions();
+    let refused = timeout(Duration::from_secs(5), executions.get_execution(stranger)).await;
+    assert_reason(
+        &refused.expect("it waits").unwrap_err(),
+        Reason::SandboxNotFound,
+        "",
+    );
     sleep(Duration::from_millis(300)).await;
     assert!(!told.is_finished());
     world.fake.mend(Op::Renew);
