@@ -105,6 +105,12 @@ impl Problem {
         &self.facts
     }
 
+    /// One variable of the message.
+    pub fn fact(&self, key: &str) -> Option<&str> {
+        let found = self.facts.iter().find(|(name, _)| *name == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// The malformed fields, each with what it should be.
     pub fn fields(&self) -> &[(String, String)] {
         &self.fields

@@ -93,14 +93,11 @@ impl Sandboxes {
         };
         match self.create(principal, request).await {
             Ok(created) => Ok(created.sandbox.sandbox_id),
-            // Somebody else was first: theirs it is.
+            // Somebody else was first: theirs it is, by its id, since one that could not be made
+            // does not keep its alias.
             Err(problem) if problem.reason() == Reason::AliasTaken => {
-                let wanted = SandboxRef::Alias(alias.to_owned());
-                Ok(self
-                    .find(principal, session_id, &wanted)
-                    .await?
-                    .1
-                    .sandbox_id)
+                let theirs = problem.fact("sandbox_id").and_then(|id| id.parse().ok());
+                theirs.ok_or(problem)
             }
             Err(problem) => Err(problem),
         }

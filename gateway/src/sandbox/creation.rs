@@ -147,9 +147,5 @@ impl Sandboxes {
 
 /// The provider was not even reached, so it made nothing.
 pub(super) fn never_asked(problem: &Problem) -> bool {
-    problem.reason() == Reason::ProviderUnavailable
-        && problem
-            .facts()
-            .iter()
-            .any(|(key, value)| *key == "outcome" && value == "rejected")
+    problem.reason() == Reason::ProviderUnavailable && problem.fact("outcome") == Some("rejected")
 }

@@ -8,7 +8,12 @@ use sandgate_service::WorkerId;
 use uuid::Uuid;
 
 use super::{
-    Sandboxes, context::Key, state, state::why, state_name, touches::Touch, was_never_made,
+    Sandboxes,
+    context::Key,
+    state,
+    state::{could_not_be_made, why},
+    state_name,
+    touches::Touch,
 };
 use crate::{
     fleet::{Context, Lane},
@@ -170,10 +175,10 @@ impl Sandboxes {
         let (session, sandbox) = self.find(principal, session_id, wanted).await?;
         principal.allowed(needs.scope)?;
         if first.is_some()
-            && was_never_made(&sandbox)
+            && could_not_be_made(&sandbox)
             && let Some(why) = why(&sandbox)
         {
-            // It could not be made, and is just being taken back: as whoever made it was told.
+            // It is being taken back, or was between its being found and now: as its maker was told.
             return Err(why);
         }
         session::check_enabled(&session::describe(&session)?, &sandbox.provider)?;

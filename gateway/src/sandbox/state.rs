@@ -23,7 +23,16 @@ pub(super) fn is_on_its_way(state: SandboxState) -> bool {
 
 /// A create that failed, and of which something may be left.
 pub(super) fn was_never_made(sandbox: &SandboxRecord) -> bool {
-    state(sandbox) == SandboxState::Failed && sandbox.start_time.is_none()
+    state(sandbox) == SandboxState::Failed && could_not_be_made(sandbox)
+}
+
+/// A create that failed, whatever has been done since to take it back.
+pub(super) fn could_not_be_made(sandbox: &SandboxRecord) -> bool {
+    let over = matches!(
+        state(sandbox),
+        SandboxState::Failed | SandboxState::Deleting | SandboxState::Deleted
+    );
+    over && sandbox.start_time.is_none()
 }
 
 /// What a row says of why it is as it is.
