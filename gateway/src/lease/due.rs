@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, future, stream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -68,7 +68,7 @@ async fn batch(sandboxes: &Sandboxes, store: &dyn Store, due: Vec<SandboxRecord>
             })
         })
         .buffer_unordered(AT_ONCE)
-        .filter_map(async |look| look)
+        .filter_map(future::ready)
         .collect()
         .await;
     if looks.is_empty() {

@@ -87,14 +87,14 @@ impl Sandboxes {
     }
 
     async fn recount(&self, org_id: &str) {
-        let asked =
-            stream::iter(self.started.sandboxes(org_id)).map(async |(sandbox_id, counted)| {
-                match self.running_in(sandbox_id).await {
-                    Ok(running) => self.started.correct(org_id, sandbox_id, counted, running),
-                    // What cannot be asked counts as before: the bound holds also then.
-                    Err(problem) => tracing::debug!(%sandbox_id, %problem, "cannot tell what runs"),
-                }
-            });
+        let asked = self.started.sandboxes(org_id);
+        let asked = stream::iter(asked).map(|(sandbox_id, counted)| async move {
+            match self.running_in(sandbox_id).await {
+                Ok(running) => self.started.correct(org_id, sandbox_id, counted, running),
+                // What cannot be asked counts as before: the bound holds also then.
+                Err(problem) => tracing::debug!(%sandbox_id, %problem, "cannot tell what runs"),
+            }
+        });
         asked.buffer_unordered(ASKED).collect::<()>().await;
     }
 
