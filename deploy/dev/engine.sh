@@ -47,10 +47,12 @@ start_engine() {
     # shellcheck disable=SC2086 # the options are words
     PATH=$(engine_path) setsid dockerd -H "$(engine_host)" "$@" ${SANDGATE_DEV_ENGINE_OPTIONS:-} \
         >"$engine_log" 2>&1 </dev/null &
-    printf '%s\n' "$!" >"$engine_pid_file"
+    started=$!
+    printf '%s\n' "$started" >"$engine_pid_file"
+    # It is a shell until it has become dockerd, so that only its end counts.
     for _ in $(seq 60); do
         engine_answers && return
-        engine_is_ours || break
+        kill -0 "$started" 2>/dev/null || break
         sleep 0.5
     done
     tail -n 20 "$engine_log" >&2
