@@ -286,3 +286,34 @@ async fn an_environment_that_is_too_large_is_refused() {
     assert_eq!(sandbox.sh("env | grep -c ^V").await.text(), "2000");
     provider.stop().await;
 }
+
+/// As where a provider was killed between the start of a runner and the note of it, and the next one had
+/// looked for such before this one was up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_noted_is_ended_with_its_sandbox() {
+    let provider = Provider::start().await;
+    let sandbox = provider.client().await;
+    let made = sandbox.create().await;
+    let file = provider.folder(&made.sandbox_id).join("meta.json");
+    for delete in [false, true] {
+        let mark = mark();
+        let line = format!("echo up; exec sleep {mark}");
+        let mut stream = sandbox.stream(line_of(&line)).await.unwrap();
+        read_until(&mut stream, "up").await;
+        let text = fs::read_to_string(&file).unwrap();
+        let mut meta: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(meta["init"].take().is_object(), "{text}");
+        fs::write(&file, meta.to_string()).unwrap();
+        if delete {
+            sandbox.delete().await.unwrap();
+        } else {
+            sandbox.start().await.unwrap();
+        }
+        let begun = std::time::Instant::now();
+        while !common::processes(&mark).is_empty() {
+            assert!(begun.elapsed().as_secs() < 5, "it runs on");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    provider.stop().await;
+}

@@ -36,7 +36,10 @@ impl Inner {
     ) -> Result<Instance, ProviderError> {
         let id = sandbox_id(context)?;
         let mut meta = match self.read(id).await {
-            Ok(meta) if owned(&meta, context) && meta.generation == context.generation => meta,
+            Ok(meta) if owned(&meta, context) && meta.generation == context.generation => {
+                self.end_half_started(&meta).await?;
+                meta
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let wanted = wanted(spec, &self.config.defaults)?;
                 self.check().await?;
@@ -81,6 +84,7 @@ impl Inner {
         let mut meta = self.find(context).await?;
         if meta.alive().is_none() {
             self.check().await?;
+            self.end_half_started(&meta).await?;
             self.bring_up(&mut meta).await?;
         }
         Ok(self.instance(&meta))
@@ -108,19 +112,35 @@ impl Inner {
         step::reached("local.delete.begin")?;
         match self.read(id).await {
             Ok(meta) if !owned(&meta, context) => return Err(gone()),
-            Ok(meta) => self.end(id, meta.init.as_ref()).await?,
+            Ok(meta) => {
+                self.end_half_started(&meta).await?;
+                self.end(id, meta.init.as_ref()).await?;
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // One whose file is damaged is nobody's any more; the gateway knows whose it was.
             Err(_) => {
-                blocking(move || leftovers::end(&[(id, None)].into()))
-                    .await
-                    .map_err(internal("the processes of the sandbox cannot be found"))?;
+                self.end_all_of(id).await?;
                 self.end(id, None).await?;
             }
         }
         step::reached("local.delete.ended")?;
         self.remove(id).await?;
         step::reached("local.delete.end")
+    }
+
+    /// Ends what was being started when a provider was killed, and came up only after the next one had
+    /// looked. One that is noted needs no look.
+    async fn end_half_started(self: &Arc<Self>, meta: &Meta) -> Result<(), ProviderError> {
+        match meta.init {
+            Some(_) => Ok(()),
+            None => self.end_all_of(meta.sandbox_id).await,
+        }
+    }
+
+    async fn end_all_of(self: &Arc<Self>, id: Uuid) -> Result<(), ProviderError> {
+        blocking(move || leftovers::end(&[(id, None)].into()).map(drop))
+            .await
+            .map_err(internal("the processes of the sandbox cannot be found"))
     }
 
     pub(super) async fn take_away(self: &Arc<Self>) -> Result<(), ProviderError> {
