@@ -225,10 +225,7 @@ mod tests {
             let error =
                 ProviderError::new(kind.clone(), "try another").caused_by("a vendor's text");
             let problem = error.into_problem("p", "s");
-            let fact = |key: &str| {
-                let found = problem.facts().iter().find(|(name, _)| *name == key);
-                found.map(|(_, value)| value.as_str())
-            };
+            let fact = |key| problem.fact(key);
             let reason = problem.reason();
             assert!(problem.message().contains("try another"), "{kind:?}");
             assert!(!format!("{problem:?}").contains("vendor"), "{kind:?}");

@@ -148,10 +148,7 @@ async fn past_the_output_there_is_nothing() {
         let refused = room.try_answer("StreamExecution", &asked).await;
         let refused = refused.unwrap_err();
         assert_eq!(refused.reason(), Reason::OffsetOutOfRange);
-        let fact = |wanted: &str| {
-            let found = refused.facts().iter().find(|(key, _)| *key == wanted);
-            found.map(|(_, value)| value.as_str())
-        };
+        let fact = |key| refused.fact(key);
         assert_eq!(
             (fact("channel"), fact("offset")),
             (Some(channel), Some(offset))

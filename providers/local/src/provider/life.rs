@@ -37,7 +37,7 @@ impl Inner {
         let id = sandbox_id(context)?;
         let mut meta = match self.read(id).await {
             Ok(meta) if owned(&meta, context) && meta.generation == context.generation => {
-                self.end_half_started(&meta).await?;
+                end_half_started(&meta).await?;
                 meta
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -84,7 +84,7 @@ impl Inner {
         let mut meta = self.find(context).await?;
         if meta.alive().is_none() {
             self.check().await?;
-            self.end_half_started(&meta).await?;
+            end_half_started(&meta).await?;
             self.bring_up(&mut meta).await?;
         }
         Ok(self.instance(&meta))
@@ -112,35 +112,14 @@ impl Inner {
         step::reached("local.delete.begin")?;
         match self.read(id).await {
             Ok(meta) if !owned(&meta, context) => return Err(gone()),
-            Ok(meta) => {
-                self.end_half_started(&meta).await?;
-                self.end(id, meta.init.as_ref()).await?;
-            }
+            Ok(meta) => self.end(id, meta.init.as_ref()).await?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // One whose file is damaged is nobody's any more; the gateway knows whose it was.
-            Err(_) => {
-                self.end_all_of(id).await?;
-                self.end(id, None).await?;
-            }
+            Err(_) => self.end(id, None).await?,
         }
         step::reached("local.delete.ended")?;
         self.remove(id).await?;
         step::reached("local.delete.end")
-    }
-
-    /// Ends what was being started when a provider was killed, and came up only after the next one had
-    /// looked. One that is noted needs no look.
-    async fn end_half_started(self: &Arc<Self>, meta: &Meta) -> Result<(), ProviderError> {
-        match meta.init {
-            Some(_) => Ok(()),
-            None => self.end_all_of(meta.sandbox_id).await,
-        }
-    }
-
-    async fn end_all_of(self: &Arc<Self>, id: Uuid) -> Result<(), ProviderError> {
-        blocking(move || leftovers::end(&[(id, None)].into()).map(drop))
-            .await
-            .map_err(internal("the processes of the sandbox cannot be found"))
     }
 
     pub(super) async fn take_away(self: &Arc<Self>) -> Result<(), ProviderError> {
@@ -161,7 +140,13 @@ impl Inner {
     /// no `Shutdown`, which is the same to the runner: code inside can take its socket away.
     pub(super) async fn end(&self, id: Uuid, init: Option<&Init>) -> Result<(), ProviderError> {
         let failed = internal("the sandbox cannot be ended; the provider's log says why");
-        let held = init.map_or(Ok(None), Init::hold).map_err(&failed)?;
+        let held = match init {
+            Some(init) => init.hold().map_err(&failed)?,
+            None => {
+                end_unnoted(id).await?;
+                None
+            }
+        };
         let ended = async {
             if let Some(held) = &held {
                 held.terminate();
@@ -261,6 +246,22 @@ impl Inner {
             state_data: Bytes::new(),
         }
     }
+}
+
+/// Ends what was being started when a provider was killed, and came up only after the next one had
+/// looked. One that is noted needs no look.
+async fn end_half_started(meta: &Meta) -> Result<(), ProviderError> {
+    match meta.init {
+        Some(_) => Ok(()),
+        None => end_unnoted(meta.sandbox_id).await,
+    }
+}
+
+/// Ends what runs of a sandbox of which nothing is noted.
+async fn end_unnoted(id: Uuid) -> Result<(), ProviderError> {
+    blocking(move || leftovers::end(&[(id, None)].into()).map(drop))
+        .await
+        .map_err(internal("the processes of the sandbox cannot be found"))
 }
 
 fn owned(meta: &Meta, context: &CallContext) -> bool {
