@@ -28,7 +28,6 @@ mod step;
 mod store;
 mod vault;
 mod watch;
-mod web;
 mod wire;
 
 pub use clock::Clock;

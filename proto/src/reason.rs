@@ -17,6 +17,8 @@ pub enum Reason {
     SessionNotFound,
     /// No such sandbox, or one of another session.
     SandboxNotFound,
+    /// The provider ended the sandbox by a clock of its own.
+    SandboxExpired,
     /// No such execution in this sandbox.
     ExecutionNotFound,
     /// No such file, or not of the kind that the call needs.
@@ -105,6 +107,7 @@ impl Reason {
         Self::ScopeRequired,
         Self::SessionNotFound,
         Self::SandboxNotFound,
+        Self::SandboxExpired,
         Self::ExecutionNotFound,
         Self::FileNotFound,
         Self::AgentNotFound,
@@ -154,6 +157,7 @@ impl Reason {
             Self::ScopeRequired => ("SCOPE_REQUIRED", Code::PermissionDenied),
             Self::SessionNotFound => ("SESSION_NOT_FOUND", Code::NotFound),
             Self::SandboxNotFound => ("SANDBOX_NOT_FOUND", Code::NotFound),
+            Self::SandboxExpired => ("SANDBOX_EXPIRED", Code::NotFound),
             Self::ExecutionNotFound => ("EXECUTION_NOT_FOUND", Code::NotFound),
             Self::FileNotFound => ("FILE_NOT_FOUND", Code::NotFound),
             Self::AgentNotFound => ("AGENT_NOT_FOUND", Code::NotFound),

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use sandgate_service::Drain;
+use sandgate_service::web;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
@@ -21,7 +22,6 @@ use crate::{
     clock::span,
     principal::{Identity, Owner, Principal, Scopes},
     problem::{self, Result},
-    web,
 };
 
 /// How far the clocks of issuer and gateway may differ.

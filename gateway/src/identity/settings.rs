@@ -1,9 +1,10 @@
 //! What identities are configured, and whether that can be used.
 
 use reqwest::Url;
+use sandgate_service::web::WebError;
 use thiserror::Error;
 
-use crate::{IdentityArgs, web::WebError};
+use crate::IdentityArgs;
 
 /// Why callers could not be told apart.
 #[derive(Debug, Error)]

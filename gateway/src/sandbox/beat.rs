@@ -106,7 +106,8 @@ impl Sandboxes {
                 row
             }
             Err(problem) if problem.reason() == Reason::SandboxNotFound => {
-                self.failed(&sandbox, &gone(&sandbox)).await?;
+                self.failed(&sandbox, &gone(&sandbox, self.clock.now()))
+                    .await?;
                 return Ok(None);
             }
             Err(problem) => return self.unanswered(session, sandbox, claim, &problem).await,

@@ -34,7 +34,7 @@ impl Sandboxes {
         let mut changes = match self.seen_now(session, &sandbox).await {
             Ok(answer) => self.answered(&sandbox, &answer).await?,
             Err(problem) if problem.reason() == Reason::SandboxNotFound => {
-                broken(&sandbox, &gone(&sandbox))
+                broken(&sandbox, &gone(&sandbox, self.clock.now()))
             }
             Err(problem) => return Ok(unknown(sandbox, &problem)),
         };
@@ -96,13 +96,21 @@ fn broken(sandbox: &SandboxRecord, why: &Problem) -> Changes {
     changes
 }
 
-/// What is said of a sandbox that vanished.
-pub(super) fn gone(sandbox: &SandboxRecord) -> Problem {
-    Problem::new(
-        Reason::SandboxNotFound,
-        "the sandbox was removed behind the gateway's back and its files are lost; delete it and make a new one",
-    )
-    .with("sandbox_id", sandbox.sandbox_id)
+/// What is said of a sandbox that vanished: by its provider's own clock, or for no reason known here.
+pub(super) fn gone(sandbox: &SandboxRecord, now: i64) -> Problem {
+    let is_over = |end| end <= now;
+    let (reason, message) = if sandbox.provider_expire_time.is_some_and(is_over) {
+        (
+            Reason::SandboxExpired,
+            "the provider ended the sandbox when the time that it gives was over, and its files are lost; delete it and make a new one",
+        )
+    } else {
+        (
+            Reason::SandboxNotFound,
+            "the sandbox was removed behind the gateway's back and its files are lost; delete it and make a new one",
+        )
+    };
+    Problem::new(reason, message).with("sandbox_id", sandbox.sandbox_id)
 }
 
 fn unknown(mut sandbox: SandboxRecord, why: &Problem) -> SandboxRecord {

@@ -182,7 +182,8 @@ impl Sandboxes {
         problem: Problem,
     ) -> Result<SandboxRecord> {
         let changed = if problem.reason() == Reason::SandboxNotFound {
-            self.failed(sandbox, &gone(sandbox)).await?
+            self.failed(sandbox, &gone(sandbox, self.clock.now()))
+                .await?
         } else {
             let mut changes = sandbox.unchanged();
             changes.state = back.into();

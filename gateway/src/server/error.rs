@@ -2,10 +2,10 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use sandgate_service::{PeerError, ServerError};
+use sandgate_service::{PeerError, ServerError, web::WebError};
 use thiserror::Error;
 
-use crate::{config::KeysError, identity::IdentityError, web::WebError};
+use crate::{config::KeysError, identity::IdentityError};
 
 /// Why a gateway could not start.
 #[derive(Debug, Error)]

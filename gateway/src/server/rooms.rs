@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sandgate_proto::Problem;
-use sandgate_service::{Drain, PeerError, Workers};
+use sandgate_service::{Drain, PeerError, Workers, web};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -25,7 +25,6 @@ use crate::{
     store::{SqliteStore, Store, StoreError},
     vault::Vault,
     watch::Watches,
-    web,
 };
 
 /// How long answers of repeatable requests are kept.

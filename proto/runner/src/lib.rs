@@ -23,5 +23,9 @@ pub const LOWEST_VERSION: u32 = 1;
 pub const TO_RUNNER_BYTES: usize = 5 * 1024 * 1024;
 /// Largest frame from the runner, in bytes.
 pub const FROM_RUNNER_BYTES: usize = 512 * 1024;
+/// The frames of a visit, base64, in parts: this name with `_0`, `_1` and so on.
+pub const VISIT_VARIABLE: &str = "SANDGATE_FRAMES";
+/// Or the path of a file that holds them, which the visit removes.
+pub const VISIT_FILE: &str = "SANDGATE_FRAMES_FILE";
 /// Most output in one frame, in bytes.
 pub const OUTPUT_BYTES: usize = 256 * 1024;

@@ -9,6 +9,8 @@ mod respond;
 mod server;
 pub mod settings;
 mod tls;
+#[cfg(feature = "web")]
+pub mod web;
 mod wire;
 mod workers;
 

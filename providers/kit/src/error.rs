@@ -19,6 +19,8 @@ pub enum Kind {
     Unavailable(Outcome),
     /// The upstream refused, and would again.
     Rejected,
+    /// The caller has no key for the upstream.
+    ConnectionRequired,
     /// The upstream refused the caller's key.
     CredentialRejected,
     /// The upstream wants fewer calls.
@@ -153,6 +155,7 @@ const fn reason(kind: &Kind) -> Reason {
         Kind::Unsupported(_) => Reason::CapabilityUnsupported,
         Kind::Unavailable(_) => Reason::UpstreamUnavailable,
         Kind::Rejected => Reason::UpstreamRejected,
+        Kind::ConnectionRequired => Reason::ConnectionRequired,
         Kind::CredentialRejected => Reason::CredentialRejected,
         Kind::RateLimited => Reason::UpstreamRateLimited,
         Kind::ExecutionNotFound => Reason::ExecutionNotFound,
@@ -204,7 +207,8 @@ mod tests {
             Kind::Unsupported(_) => Some(Kind::Unavailable(Outcome::Rejected)),
             Kind::Unavailable(Outcome::Rejected) => Some(Kind::Unavailable(Outcome::Ambiguous)),
             Kind::Unavailable(Outcome::Ambiguous) => Some(Kind::Rejected),
-            Kind::Rejected => Some(Kind::CredentialRejected),
+            Kind::Rejected => Some(Kind::ConnectionRequired),
+            Kind::ConnectionRequired => Some(Kind::CredentialRejected),
             Kind::CredentialRejected => Some(Kind::RateLimited),
             Kind::RateLimited => Some(Kind::ExecutionNotFound),
             Kind::ExecutionNotFound => Some(Kind::ExecutionIdReused),

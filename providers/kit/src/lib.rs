@@ -20,6 +20,7 @@ mod socket;
 mod spec;
 mod step;
 mod sweep;
+mod visits;
 
 pub use built::BUILT;
 pub use config::KitArgs;
@@ -32,6 +33,7 @@ pub use size::bytes_of;
 pub use socket::{SocketError, connect_inside};
 pub use spec::{Limits, Network, Spec, fill_lifecycle};
 pub use step::reached;
+pub use visits::{Greeted, Visit, Visitor};
 
 /// Reads any bytes as if a runner had sent them. For the fuzz target: must never panic.
 #[cfg(feature = "fuzzing")]

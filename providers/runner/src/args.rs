@@ -1,21 +1,10 @@
 //! Reads the command line: what to do, and with which options.
 
+mod usage;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use thiserror::Error;
-
-const USAGE: &str = "usage:
-  sandgate-runner init --socket PATH [OPTIONS] [--spool-dir DIR] [--secret-file FILE]
-                       [--sandbox ID --generation N] [-- COMMAND...]
-  sandgate-runner run --dir DIR [OPTIONS]
-  sandgate-runner bridge --socket PATH
-  sandgate-runner ctl --dir DIR --id ID
-  sandgate-runner version
-OPTIONS:
-  --output-limit BYTES  kept of a channel (67108864, at least 131072)
-  --total-limit BYTES   kept of all executions (268435456)
-  --grace MILLIS        between TERM and KILL (2000)
-  --cwd DIR  --user USER  --cgroup DIR  --oom-file FILE";
+pub(crate) use usage::Usage;
 
 /// What the program is to do.
 #[derive(Debug, PartialEq)]
@@ -26,8 +15,19 @@ pub(crate) enum Mode {
     Run(PathBuf, Options),
     /// Copies between standard input and output and a socket.
     Bridge(PathBuf),
+    /// Sends what the environment holds to a socket, and copies the answers.
+    Visit(Visit),
     /// Says its version.
     Version,
+}
+
+/// What `visit` takes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Visit {
+    /// Where the runner listens.
+    pub(crate) socket: PathBuf,
+    /// What to start one with where none does; empty: none is started.
+    pub(crate) init: Vec<OsString>,
 }
 
 /// What `init` alone takes.
@@ -41,6 +41,10 @@ pub(crate) struct Init {
     pub(crate) secret_file: Option<PathBuf>,
     /// Name and generation of the sandbox.
     pub(crate) sandbox: Option<(String, u64)>,
+    /// Holds more of the environment of all executions: NAME=value, each with a NUL behind it.
+    pub(crate) env_file: Option<PathBuf>,
+    /// Leaves the session of whoever started it.
+    pub(crate) detached: bool,
     /// Started besides; empty: nothing.
     pub(crate) command: Vec<OsString>,
 }
@@ -78,23 +82,6 @@ impl Default for Options {
     }
 }
 
-/// The command line cannot be understood.
-#[derive(Debug, Error, PartialEq)]
-pub(crate) enum Usage {
-    /// No mode, or one that does not exist.
-    #[error("name what to do: init, run, bridge, ctl or version\n{USAGE}")]
-    Mode,
-    /// An option that this mode does not have.
-    #[error("{0} is no option of this mode\n{USAGE}")]
-    Unknown(String),
-    /// An option that needs a value, or a better one.
-    #[error("{0} needs {1}\n{USAGE}")]
-    Value(&'static str, &'static str),
-    /// An option that must be there.
-    #[error("{0} must be given\n{USAGE}")]
-    Missing(&'static str),
-}
-
 /// Every option and what its value is.
 const OPTIONS: &[(&str, &str)] = &[
     ("--socket", "a path"),
@@ -111,6 +98,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("--spool-dir", "a folder"),
     ("--cgroup", "a folder"),
     ("--oom-file", "a file"),
+    ("--env-file", "a file"),
     ("--secret-file", "a file"),
     ("--sandbox", "an id, and --generation with it"),
     ("--generation", "a number, and --sandbox with it"),
@@ -130,6 +118,7 @@ const COMMON: &[&str] = &[
 /// The options as they were given.
 struct Given {
     values: Vec<(&'static str, OsString)>,
+    detached: bool,
     command: Vec<OsString>,
 }
 
@@ -141,18 +130,21 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, Us
         Some("init") => &[
             "--socket",
             "--spool-dir",
+            "--env-file",
             "--secret-file",
             "--sandbox",
             "--generation",
+            "--detached",
             "--",
         ],
         Some("run") => &["--dir"],
         Some("bridge") => &["--socket", "--secret-file"],
         Some("ctl") => &["--dir", "--id"],
+        Some("visit") => &["--socket", "--"],
         Some("version" | "--version") => &[],
         _ => return Err(Usage::Mode),
     };
-    let holds = own.contains(&"--") || own == ["--dir"];
+    let holds = own.contains(&"--spool-dir") || own == ["--dir"];
     let common = if holds { COMMON } else { &[] };
     let mut given = Given::read(args, &[own, common].concat())?;
     Ok(match mode.to_str() {
@@ -160,6 +152,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, Us
         Some("run") => Mode::Run(given.folder()?, given.options()?),
         Some("bridge") => Mode::Bridge(given.need("--socket")?.into()),
         Some("ctl") => Mode::Bridge(given.control()?),
+        Some("visit") => Mode::Visit(Visit {
+            socket: given.need("--socket")?.into(),
+            init: given.command,
+        }),
         _ => Mode::Version,
     })
 }
@@ -168,6 +164,7 @@ impl Given {
     fn read(mut args: impl Iterator<Item = OsString>, allowed: &[&str]) -> Result<Self, Usage> {
         let mut given = Self {
             values: Vec::new(),
+            detached: false,
             command: Vec::new(),
         };
         while let Some(arg) = args.next() {
@@ -180,6 +177,9 @@ impl Given {
                     given
                         .values
                         .push((name, value.ok_or(Usage::Value(name, what))?));
+                }
+                None if arg == "--detached" && allowed.contains(&"--detached") => {
+                    given.detached = true;
                 }
                 None if arg == "--" && allowed.contains(&"--") => {
                     given.command = args.by_ref().collect()
@@ -236,8 +236,10 @@ impl Given {
         Ok(Init {
             socket: self.need("--socket")?.into(),
             spool_dir: self.take("--spool-dir").map(PathBuf::from),
+            env_file: self.take("--env-file").map(PathBuf::from),
             secret_file: self.take("--secret-file").map(PathBuf::from),
             sandbox,
+            detached: self.detached,
             command: std::mem::take(&mut self.command),
         })
     }
@@ -273,62 +275,4 @@ fn bad(name: &'static str) -> Usage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(line: &str) -> Result<Mode, Usage> {
-        parse(line.split_whitespace().map(OsString::from))
-    }
-
-    #[test]
-    fn init_takes_everything() {
-        let line = "init --socket /s --cwd /v --output-limit 200000 --total-limit 5 --grace 7 --cwd /w \
-            --user me --spool-dir /p --cgroup /c --oom-file /o --secret-file /f --sandbox x --generation 3 -- sh -c --socket";
-        let Ok(Mode::Init(init, options)) = read(line) else {
-            panic!()
-        };
-        assert_eq!(init.sandbox, Some(("x".to_owned(), 3)));
-        assert_eq!(init.command, ["sh", "-c", "--socket"]);
-        assert_eq!(init.secret_file, Some("/f".into()));
-        assert_eq!(options.grace, Duration::from_millis(7));
-        assert_eq!(options.oom_file, Some("/o".into()));
-        assert_eq!((options.output_limit, options.total_limit), (200_000, 5));
-        assert_eq!((options.user.as_str(), options.cwd), ("me", "/w".into()));
-    }
-
-    #[test]
-    fn other_modes() {
-        assert_eq!(
-            read("run --dir /d"),
-            Ok(Mode::Run("/d".into(), Options::default()))
-        );
-        assert_eq!(
-            read("ctl --dir /d --id a.b"),
-            Ok(Mode::Bridge("/d/a.b/control".into()))
-        );
-        assert_eq!(read("bridge --socket /s"), Ok(Mode::Bridge("/s".into())));
-        assert_eq!(read("version"), Ok(Mode::Version));
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (line, part) in [
-            ("", "name what to do"),
-            ("walk", "name what to do"),
-            ("init", "--socket must be given"),
-            ("init --socket", "--socket needs a path"),
-            ("init --socket /s --grace soon", "--grace needs a number"),
-            ("init --socket /s --sandbox x", "--sandbox needs an id"),
-            ("init --socket /s --output-limit 1", "at least 131072"),
-            ("init --socket /s --cwd here", "an absolute folder"),
-            ("init --socket /s --dir /d", "--dir is no option"),
-            ("run --dir /d -- sh", "-- is no option"),
-            ("ctl --dir /d --id ../x", "--id needs"),
-            ("version --user x", "--user is no option"),
-        ] {
-            let message = read(line).unwrap_err().to_string();
-            assert!(message.contains(part), "{line}: {message}");
-            assert!(message.contains("usage:"), "{line}: {message}");
-        }
-    }
-}
+mod tests;

@@ -76,7 +76,7 @@ impl<'a> Flow<'a> {
 }
 
 /// Connects from inside the folder, since the whole path may be longer than an address can be.
-fn connect(path: &Path) -> io::Result<UnixStream> {
+pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     match (path.parent(), path.file_name()) {
         (Some(folder), Some(name)) if !folder.as_os_str().is_empty() => {
             rustix::process::chdir(folder)?;

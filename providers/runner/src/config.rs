@@ -1,6 +1,12 @@
 //! What the runner is set up with, and the environment that it passes on.
 
-use std::{env, fs, io, os::unix::ffi::OsStringExt as _, path::PathBuf};
+use std::{
+    env, fs, io,
+    os::unix::ffi::OsStringExt as _,
+    path::{Path, PathBuf},
+};
+
+use sandgate_runner_proto::{VISIT_FILE, VISIT_VARIABLE};
 
 use crate::args::{Init, Options};
 
@@ -32,6 +38,18 @@ pub(crate) struct Setup {
     pub(crate) is_init: bool,
 }
 
+/// The file that holds the frames of a visit; none: variables do.
+pub(crate) fn visit_file() -> Option<PathBuf> {
+    env::var_os(VISIT_FILE).map(PathBuf::from)
+}
+
+/// The variables that hold the frames of a visit, in their order.
+pub(crate) fn visit_variables() -> Vec<(String, String)> {
+    let names = (0..).map(|part| format!("{VISIT_VARIABLE}_{part}"));
+    let found = names.map_while(|name| env::var(&name).ok().map(|value| (name, value)));
+    found.collect()
+}
+
 impl Setup {
     /// For many executions.
     pub(crate) fn init(init: &Init, options: Options) -> io::Result<Self> {
@@ -48,7 +66,28 @@ impl Setup {
             ));
         }
         setup.sandbox.clone_from(&init.sandbox);
+        if let Some(file) = &init.env_file {
+            setup.add_environment(file)?;
+        }
         Ok(setup)
+    }
+
+    /// Adds what a file holds; one that is not there holds nothing.
+    fn add_environment(&mut self, file: &Path) -> io::Result<()> {
+        let text = match fs::read(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for pair in text.split(|byte| *byte == 0) {
+            let Some(split) = pair.iter().position(|byte| *byte == b'=') else {
+                continue;
+            };
+            let (name, value) = (&pair[..split], &pair[split + 1..]);
+            self.environment.retain(|(known, _)| known != name);
+            self.environment.push((name.to_vec(), value.to_vec()));
+        }
+        Ok(())
     }
 
     /// For one execution, in this folder.
@@ -113,6 +152,20 @@ mod tests {
         let added = [&b"A=3"[..], b"C=x=y", b"A=4"];
         let pairs = setup.environment("", added.into_iter());
         assert_eq!(pairs, [&b"B=2"[..], b"C=x=y", b"A=4"]);
+    }
+
+    #[test]
+    fn a_file_adds_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("environment");
+        let mut setup = Setup::single("/".into(), Options::default());
+        setup.environment = vec![(b"A".to_vec(), b"1".to_vec())];
+        setup.add_environment(&file).unwrap();
+        assert_eq!(setup.environment("", std::iter::empty()), [b"A=1"]);
+        fs::write(&file, b"A=2\nx\0B==\0").unwrap();
+        setup.add_environment(&file).unwrap();
+        let all = setup.environment("", std::iter::empty());
+        assert_eq!(all, [&b"A=2\nx"[..], b"B=="]);
     }
 
     #[test]

@@ -20,20 +20,14 @@ mod spool;
 mod state;
 mod sys;
 mod timers;
+mod visit;
 
 fn main() -> std::process::ExitCode {
-    let mode = match args::parse(std::env::args_os().skip(1)) {
-        Ok(mode) => mode,
-        Err(usage) => {
-            eprintln!("sandgate-runner: {usage}");
-            return 2.into();
-        }
+    let mode = args::parse(std::env::args_os().skip(1)).map_err(|usage| (2, usage.to_string()));
+    let done = mode.and_then(|mode| modes::run(mode).map_err(|error| (1, error.to_string())));
+    let Err((code, why)) = done else {
+        return 0.into();
     };
-    match modes::run(mode) {
-        Ok(()) => 0.into(),
-        Err(error) => {
-            eprintln!("sandgate-runner: {error}");
-            1.into()
-        }
-    }
+    eprintln!("sandgate-runner: {why}");
+    code.into()
 }

@@ -23,6 +23,7 @@ use crate::{
     execution::is_id,
     socket,
     state::StateFile,
+    visit,
 };
 
 /// Descriptors that the runner may need: pipes of all that may run, and files of all that ended.
@@ -34,6 +35,7 @@ pub(crate) fn run(mode: Mode) -> io::Result<()> {
         Mode::Init(init, options) => hold_many(&init, options),
         Mode::Run(folder, options) => hold_one(&folder, options),
         Mode::Bridge(socket) => bridge::run(&socket),
+        Mode::Visit(visit) => visit::run(&visit),
         Mode::Version => {
             let version = env!("CARGO_PKG_VERSION");
             writeln!(
@@ -64,6 +66,9 @@ fn prepare(setup: &Setup) -> io::Result<()> {
 }
 
 fn hold_many(init: &Init, options: Options) -> io::Result<()> {
+    if init.detached {
+        rustix::process::setsid()?;
+    }
     let setup = Setup::init(init, options)?;
     prepare(&setup)?;
     if let Some(folder) = &init.spool_dir {

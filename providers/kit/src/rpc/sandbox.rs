@@ -133,15 +133,17 @@ impl<P: Provider> SandboxService for Service<P> {
     ) -> Result<Response<v1::StopSandboxResponse>, Status> {
         let body = request.get_ref();
         let context = context(&request, &body.session_id, &body.sandbox_id)?;
-        let sandbox_id = context.sandbox_id.clone();
+        let (version, sandbox_id) = (context.state_version, context.sandbox_id.clone());
         let instance = self
             .to_the_end(context, |provider, context| async move {
                 provider.stop(&context).await
             })
             .await?;
         self.executions.ended(&sandbox_id);
-        let sandbox = Some(self.sandbox(&instance));
-        Ok(Response::new(v1::StopSandboxResponse { sandbox }))
+        let reply = v1::StopSandboxResponse {
+            sandbox: Some(self.sandbox(&instance)),
+        };
+        Ok(answer::with_state(reply, &instance, version))
     }
 
     async fn pause_sandbox(

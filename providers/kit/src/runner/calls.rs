@@ -10,6 +10,7 @@ use sandgate_runner_proto::{
 use tokio::sync::oneshot;
 
 use super::{LinkError, Refusal, Violation, check, watch::Watched};
+use crate::visits::LOST;
 
 /// Calls of one connection that may be open.
 const OPEN: usize = 1024;
@@ -156,6 +157,13 @@ impl Calls {
             return Err(Violation::UnknownCall(call));
         }
         let body = body.ok_or(Violation::Unexpected)?;
+        if matches!(&body, Body::Refused(refused) if refused.reason == LOST) {
+            // As if the connection were lost, for this call alone.
+            if let Some(Call::Watch(watched)) = self.open.remove(&call) {
+                watched.notify();
+            }
+            return Ok(());
+        }
         // Answers on their way to a call that was closed meanwhile are none of anybody's business.
         let Some(open) = self.open.get_mut(&call) else {
             return Ok(());

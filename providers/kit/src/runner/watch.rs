@@ -274,10 +274,11 @@ impl Watch {
         take: impl FnOnce(&mut Watched) -> Option<T>,
     ) -> Result<Option<T>, LinkError> {
         let mut calls = self.shared.calls();
-        let found = calls.watched(self.call).and_then(take);
-        match found {
+        let watched = calls.watched(self.call);
+        let is_lost = watched.is_none();
+        match watched.and_then(take) {
             Some(found) => Ok(Some(found)),
-            None if calls.is_over() => Err(self.shared.fault()),
+            None if is_lost || calls.is_over() => Err(self.shared.fault()),
             None => Ok(None),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Most connections.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 512;
 /// How long a connection may take to say Hello.
 const HELLO: Duration = Duration::from_secs(10);
 

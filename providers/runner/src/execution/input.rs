@@ -68,6 +68,13 @@ impl Input {
         self.accepted
     }
 
+    /// Whether all of a write was taken before, so that it is answered now as it was then.
+    pub(crate) fn has_taken(&self, offset: u64, data: &[u8], eof: bool) -> bool {
+        let end = offset.saturating_add(data.len() as u64);
+        let is_known = end <= self.accepted && (self.at_end || !eof);
+        self.was_open && !self.is_broken && is_known
+    }
+
     /// Takes what is new and fits; says up to where bytes are accepted now. The end counts only
     /// once all bytes before it are accepted.
     pub(crate) fn accept(&mut self, offset: u64, data: &[u8], eof: bool) -> Result<u64, Refused> {
@@ -172,6 +179,8 @@ mod tests {
             "STDIN_CLOSED"
         );
         assert_eq!(input.buffer, b"abcdefgh");
+        assert!(input.has_taken(3, b"defgh", true) && input.has_taken(8, b"", true));
+        assert!(!input.has_taken(8, b"i", true) && !input.has_taken(9, b"", false));
     }
 
     #[test]

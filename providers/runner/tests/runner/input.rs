@@ -63,6 +63,23 @@ fn writes_are_idempotent() {
     assert_eq!(accepted(&write(&mut client, 8, b"", true)), 8);
     assert_eq!(client.follow(call).text(1), "abcdefgh");
     assert_eq!(reason(write(&mut client, 8, b"x", false)).0, "STDIN_CLOSED");
+    // The process has ended; whoever lost the answer is told again what was taken.
+    assert_eq!(accepted(&write(&mut client, 8, b"", true)), 8);
+    assert_eq!(accepted(&write(&mut client, 3, b"def", false)), 8);
+}
+
+#[test]
+fn an_end_that_nobody_told_of_is_not_known() {
+    let runner = Runner::start();
+    let mut client = runner.client();
+    let call = client.send(Ask::Start(Start {
+        stdin_open: true,
+        ..start("a", "read line")
+    }));
+    assert_eq!(accepted(&write(&mut client, 0, b"one\n", false)), 4);
+    client.follow(call);
+    assert_eq!(accepted(&write(&mut client, 0, b"one\n", false)), 4);
+    assert_eq!(reason(write(&mut client, 4, b"", true)).0, "STDIN_CLOSED");
 }
 
 #[test]

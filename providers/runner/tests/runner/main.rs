@@ -16,3 +16,4 @@ mod load;
 mod output;
 mod program;
 mod single;
+mod visit;

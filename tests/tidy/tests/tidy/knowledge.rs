@@ -21,7 +21,11 @@ struct Rule {
 const CONFIGURATION: &[&str] = &["config.rs", "process.rs", "main.rs", "build.rs"];
 
 /// Both ends of a runner's link.
-const RUNNERS_FRAMES: &[&str] = &["providers/kit/src/runner/", "providers/runner/src/"];
+const RUNNERS_FRAMES: &[&str] = &[
+    "providers/kit/src/runner/",
+    "providers/kit/src/visits/",
+    "providers/runner/src/",
+];
 
 /// The runner, the provider whose sandboxes are processes of this machine, and the compiler's.
 const STARTS_PROCESSES: &[&str] = &["providers/runner/", "providers/local/", "build.rs"];

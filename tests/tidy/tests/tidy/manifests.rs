@@ -20,6 +20,17 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // The bundle has the runner's program in it and names no crate for that.
     ("providers/runner/bundle/", &[]),
     ("providers/runner/", &["sandgate-runner-proto"]),
+    ("providers/e2b/envd/", &[]),
+    (
+        "providers/e2b/",
+        &[
+            "sandgate-e2b-envd",
+            "sandgate-kit",
+            "sandgate-proto",
+            "sandgate-runner-bundle",
+            "sandgate-service",
+        ],
+    ),
     (
         "providers/",
         &[

@@ -1,9 +1,8 @@
-//! The client for HTTPS servers of others: rustls with ring, the system's certificates, deadlines,
-//! no redirects.
+//! Clients for HTTPS servers of others: rustls with ring, the system's certificates, no redirects.
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Client, ClientBuilder, redirect::Policy};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use thiserror::Error;
@@ -23,18 +22,27 @@ pub enum WebError {
     Client(#[from] reqwest::Error),
 }
 
-/// Makes a client. Its clones share their connections, so one is enough.
-pub(crate) fn client() -> Result<Client, WebError> {
-    let client = Client::builder()
+/// Makes a client for calls that are answered soon. Its clones share their connections, so one is
+/// enough.
+///
+/// # Errors
+/// Where TLS cannot be set up.
+pub fn client() -> Result<Client, WebError> {
+    Ok(builder()?.timeout(DEADLINE).build()?)
+}
+
+/// Begins a client whose calls have no deadline but what each is given.
+///
+/// # Errors
+/// Where TLS cannot be set up.
+pub fn builder() -> Result<ClientBuilder, WebError> {
+    Ok(Client::builder()
         .tls_backend_preconfigured(tls()?)
         .user_agent("sandgate")
         // What is asked holds a key or decides who is let in: it goes where the configuration says.
         .redirect(Policy::none())
         .no_proxy()
-        .connect_timeout(CONNECT)
-        .timeout(DEADLINE)
-        .build()?;
-    Ok(client)
+        .connect_timeout(CONNECT))
 }
 
 fn tls() -> Result<ClientConfig, rustls::Error> {
@@ -50,7 +58,10 @@ fn tls() -> Result<ClientConfig, rustls::Error> {
             builder()?.with_root_certificates(RootCertStore::empty())
         }
     };
-    Ok(builder.with_no_client_auth())
+    let mut config = builder.with_no_client_auth();
+    // The client takes this as it is, and adds nothing to it.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 #[cfg(test)]
@@ -60,5 +71,10 @@ mod tests {
     #[tokio::test]
     async fn there_is_a_client() {
         client().unwrap();
+    }
+
+    #[test]
+    fn http_2_is_asked_for_first() {
+        assert_eq!(tls().unwrap().alpn_protocols, [&b"h2"[..], b"http/1.1"]);
     }
 }
