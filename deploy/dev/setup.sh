@@ -14,6 +14,15 @@ set -eu
 need_build() { need_packages cc:gcc,libc6-dev; }
 need_local() { need_packages bwrap:bubblewrap; }
 
+# The clouds' own SDKs run against their emulators: in Python, with packages of their own, and in
+# JavaScript.
+need_sdks() {
+    need_packages python3:python3 node:nodejs npm:npm
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+    node -e 'const [a, b] = process.versions.node.split("."); process.exit(+(a < 20 || a == 20 && b < 19))' ||
+        fail "Node is too old for E2B's SDK: install 20.19 or later (https://nodejs.org), run again"
+}
+
 need_lint() {
     need_rust fmt clippy
     need_build
@@ -33,7 +42,8 @@ lint)
 test)
     need_lint
     need_local
-    need_packages python3:python3 ip:iproute2
+    need_packages ip:iproute2
+    need_sdks
     need_grpcurl
     need_engine
     need_image
