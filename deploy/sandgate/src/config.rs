@@ -30,7 +30,7 @@ pub(crate) enum Command {
 /// Settings of a gateway with providers of its own.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeArgs {
-    /// Providers: `local` and `container` are embedded, `id=url` or `id=url|url` is a service
+    /// Providers: `local`, `container` and `e2b` are embedded, `id=url` or `id=url|url` is a service
     /// elsewhere. Embedded ones read their own SANDGATE_ variables
     #[arg(
         long,
@@ -74,8 +74,9 @@ impl FromStr for Choice {
         match text {
             "local" => Ok(Self::Embedded(Embedded::Local)),
             "container" => Ok(Self::Embedded(Embedded::Container)),
+            "e2b" => Ok(Self::Embedded(Embedded::E2b)),
             other => Err(format!(
-                "{other:?} is not embedded here; embedded are local and container, and others are given as {other}=http://host:port"
+                "{other:?} is not embedded here; embedded are local, container and e2b, and others are given as {other}=http://host:port"
             )),
         }
     }

@@ -8,6 +8,7 @@ use std::{
 
 use sandgate_kit::{KitArgs, Running, StartError};
 use sandgate_provider_container::{Args as ContainerArgs, Container};
+use sandgate_provider_e2b::{Args as E2bArgs, E2b};
 use sandgate_provider_local::{Args as LocalArgs, Local};
 use sandgate_service::process::ProcessArgs;
 use secrecy::SecretString;
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 pub(crate) enum Embedded {
     Local,
     Container,
+    E2b,
 }
 
 impl Embedded {
@@ -25,6 +27,7 @@ impl Embedded {
         match self {
             Self::Local => "local",
             Self::Container => "container",
+            Self::E2b => "e2b",
         }
     }
 
@@ -47,6 +50,7 @@ impl Embedded {
         match self {
             Self::Local => sandgate_kit::start(local(data_dir).await?, &kit, free).await,
             Self::Container => sandgate_kit::start(container(data_dir).await?, &kit, free).await,
+            Self::E2b => sandgate_kit::start(e2b()?, &kit, free).await,
         }
     }
 }
@@ -63,6 +67,11 @@ pub(crate) async fn container(data_dir: &Path) -> Result<Container, StartError> 
     let mut config = settings::<ContainerArgs>()?.container.config();
     config.data_dir = Some(data_dir.to_owned());
     Container::connect(config).await.map_err(failed)
+}
+
+/// The provider of E2B sandboxes, configured by its environment. It keeps nothing.
+fn e2b() -> Result<E2b, StartError> {
+    E2b::new(settings::<E2bArgs>()?.e2b.config()).map_err(failed)
 }
 
 /// A provider's own arguments, of which only the environment gives any here.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use sandgate_proto::v1::{
+    connection_service_client::ConnectionServiceClient,
     execution_service_client::ExecutionServiceClient, sandbox_service_client::SandboxServiceClient,
     session_service_client::SessionServiceClient,
 };
@@ -71,6 +72,11 @@ impl Client {
     /// SessionService.
     pub(crate) fn sessions(&self) -> SessionServiceClient<Channel> {
         SessionServiceClient::new(self.channel.clone())
+    }
+
+    /// ConnectionService.
+    pub(crate) fn connections(&self) -> ConnectionServiceClient<Channel> {
+        ConnectionServiceClient::new(self.channel.clone())
     }
 
     /// SandboxService.

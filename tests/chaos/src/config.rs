@@ -13,6 +13,8 @@ pub enum Kind {
     Local,
     /// Containers of a Docker Engine of this machine.
     Container,
+    /// Sandboxes of an E2B that is emulated on this machine, and never killed: it is the cloud.
+    E2b,
 }
 
 /// What is killed.
@@ -23,7 +25,8 @@ pub enum Fault {
     Life,
     /// The gateway, the provider, or both: nothing may be lost.
     Servers,
-    /// The first process of the sandbox: what ran is lost, and said to be.
+    /// The runner of a sandbox, which of local and container is its first process: what ran is lost,
+    /// and said to be.
     Runner,
 }
 
@@ -37,7 +40,8 @@ pub struct Args {
     /// Provider to run
     #[arg(long, value_enum, default_value_t = Kind::Local)]
     pub provider: Kind,
-    /// Image of the sandbox; it needs sh, seq, cat and sleep [default: the provider's]
+    /// Image of the sandbox, not of E2B's, which have none; it needs sh, seq, cat and sleep [default:
+    /// the provider's]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
     /// What to kill
@@ -80,13 +84,19 @@ impl Args {
     /// What the arguments mean.
     ///
     /// # Errors
-    /// Where no folder is given and this program's own cannot be found.
+    /// Where no folder is given and this program's own cannot be found, and where the provider has
+    /// no images and one is given.
     pub fn options(self) -> Result<Options, Failure> {
         let own = || {
             let own = env::current_exe().ok();
             own.and_then(|own| Some(own.parent()?.to_owned()))
         };
         let programs = self.programs.or_else(own);
+        if self.provider == Kind::E2b && self.image.is_some() {
+            return Err(setup(
+                "E2B makes sandboxes from templates: leave --image out",
+            ));
+        }
         Ok(Options {
             provider: self.provider,
             image: self.image,
@@ -117,6 +127,7 @@ impl Kind {
         match self {
             Self::Local => "local",
             Self::Container => "container",
+            Self::E2b => "e2b",
         }
     }
 
@@ -125,6 +136,7 @@ impl Kind {
         match self {
             Self::Local => "sandgate-provider-local",
             Self::Container => "sandgate-provider-container",
+            Self::E2b => "sandgate-provider-e2b",
         }
     }
 }
@@ -142,6 +154,13 @@ mod tests {
         assert_eq!(options.fault, Fault::Runner);
         assert_eq!(options.image.as_deref(), Some("i"));
         assert_eq!(options.programs, PathBuf::from("/p"));
+    }
+
+    #[test]
+    fn e2b_has_no_images() {
+        let options = |line: &str| Args::parse_from(line.split(' ')).options();
+        assert_eq!(options("x --provider e2b").unwrap().provider, Kind::E2b);
+        assert!(options("x --provider e2b --image i").is_err());
     }
 
     #[test]

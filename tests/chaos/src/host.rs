@@ -1,4 +1,4 @@
-//! The sandbox as this machine sees it: its first process, and what is left of it at the end.
+//! The sandbox as this machine sees it: its runner, and what is left of it at the end.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -11,8 +11,10 @@ use tokio::{
 use crate::{
     config::Kind,
     failure::{Result, broken, ensure, setup},
+    life::{left::nothing, upstream::Upstream},
     plan::{Due, Role, Work},
     sandbox::Sandbox,
+    stack::Stack,
 };
 
 /// How long after DeleteSandbox the last process may take to be gone.
@@ -25,13 +27,14 @@ const DOCKER: Duration = Duration::from_secs(60);
 pub(crate) struct Namespace {
     /// As the kernel names it.
     name: String,
-    /// Its first process, as this machine counts.
-    first: i32,
+    /// Its runner, as this machine counts: the first process, or where that is the vendor's, the one
+    /// that the commands come from.
+    runner: i32,
 }
 
 impl Namespace {
     /// Finds it by a command that no other sandbox runs.
-    pub(crate) async fn of(sandbox: &Sandbox) -> Result<Self> {
+    pub(crate) async fn of(kind: Kind, sandbox: &Sandbox) -> Result<Self> {
         // A time in seconds that nobody else sleeps for.
         let mark = 2_000_000_000 + uuid::Uuid::new_v4().as_u64_pair().0 % 1_000_000_000;
         let work = Work {
@@ -56,20 +59,34 @@ impl Namespace {
             }
         };
         let name = name_of(pid).ok_or_else(|| setup("cannot read namespaces: run as root"))?;
-        let first = first_above(pid);
+        let runner = match kind {
+            Kind::Local | Kind::Container => above(pid, |_, inside| inside == "1"),
+            Kind::E2b => above(pid, |pid, _| is_runner(pid)),
+        };
         sandbox.signal(&work.id, 9, "found").await?;
-        let first = first.ok_or_else(|| setup("the sandbox has no first process"))?;
+        let runner = runner.ok_or_else(|| setup("the sandbox's runner is not found"))?;
         ensure(Some(&name) != name_of_self().as_ref(), || {
             "the sandbox has no process namespace of its own".to_owned()
         })?;
-        Ok(Self { name, first })
+        Ok(Self { name, runner })
     }
 
-    /// Kills its first process.
-    pub(crate) fn kill(&self) -> Result<()> {
-        let pid = Pid::from_raw(self.first).ok_or_else(|| setup("no process"))?;
+    /// Kills its runner, and waits until that is gone, with all processes if it is the first.
+    pub(crate) async fn kill(&self, kind: Kind) -> Result<()> {
+        let pid = Pid::from_raw(self.runner).ok_or_else(|| setup("no process"))?;
         kill_process(pid, Signal::KILL)
-            .map_err(|error| setup(format!("cannot kill process {}: {error}", self.first)))
+            .map_err(|error| setup(format!("cannot kill process {}: {error}", self.runner)))?;
+        if kind != Kind::E2b {
+            return self.is_gone().await;
+        }
+        let begin = Instant::now();
+        while is_runner(self.runner) {
+            ensure(begin.elapsed() < GONE, || {
+                format!("process {} was killed and lives", self.runner)
+            })?;
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     /// Fails unless no process of it is left, soon.
@@ -91,12 +108,14 @@ impl Namespace {
     }
 }
 
-/// Fails if the engine still has something that this run's provider made.
-pub(crate) async fn nothing_left(kind: Kind, prefix: &str) -> Result<()> {
-    if kind == Kind::Local {
-        return Ok(());
+/// Fails if the engine or the cloud still has something that this run's provider made.
+pub(crate) async fn nothing_left(kind: Kind, stack: &Stack) -> Result<()> {
+    match kind {
+        Kind::Local => return Ok(()),
+        Kind::E2b => return nothing(&Upstream::new(kind, stack).left().await?),
+        Kind::Container => {}
     }
-    let label = format!("label=managed-by={prefix}");
+    let label = format!("label=managed-by={}", stack.prefix());
     for list in [
         ["ps", "--all"].as_slice(),
         &["network", "ls"],
@@ -162,8 +181,13 @@ fn link(path: &str) -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-/// The ancestor that is the first process of its namespace.
-fn first_above(mut pid: i32) -> Option<i32> {
+/// Whether a process is a runner that holds executions.
+fn is_runner(pid: i32) -> bool {
+    arguments(pid).get(1).is_some_and(|mode| mode == "init")
+}
+
+/// The nearest ancestor that is the one, by its number here and in its own namespace.
+fn above(mut pid: i32, is_it: impl Fn(i32, &str) -> bool) -> Option<i32> {
     loop {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name| {
@@ -172,7 +196,7 @@ fn first_above(mut pid: i32) -> Option<i32> {
                 .find_map(|line: &str| line.strip_prefix(name))
         };
         let inside = field("NSpid:")?.split_whitespace().last()?;
-        if inside == "1" {
+        if is_it(pid, inside) {
             return Some(pid);
         }
         pid = field("PPid:")?.trim().parse().ok().filter(|pid| *pid > 0)?;

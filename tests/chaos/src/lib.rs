@@ -8,6 +8,7 @@
 
 mod blow;
 mod client;
+mod cloud;
 mod config;
 mod dice;
 mod drive;
@@ -128,9 +129,14 @@ async fn play(options: &Options, stack: &mut Stack, sandbox: &mut Sandbox) -> Re
 
 /// Deletes everything, and looks whether it is gone.
 async fn clean(options: &Options, stack: Stack, sandbox: &Sandbox) -> Result<()> {
-    let namespace = Namespace::of(sandbox).await;
-    sandbox.delete().await?;
-    namespace?.is_gone().await?;
-    host::nothing_left(options.provider, stack.prefix()).await?;
-    stack.end().await
+    let gone = async {
+        let namespace = Namespace::of(options.provider, sandbox).await;
+        sandbox.delete().await?;
+        namespace?.is_gone().await?;
+        host::nothing_left(options.provider, &stack).await
+    };
+    // What is wrong is told, and nothing stays because of it.
+    let gone = gone.await;
+    let ended = stack.end().await;
+    gone.and(ended)
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -27,6 +28,7 @@ const TAIL: usize = 15;
 /// A program. It is killed when this is dropped.
 pub(crate) struct Program {
     path: PathBuf,
+    arguments: Vec<String>,
     settings: Vec<(&'static str, String)>,
     /// On top of those, until they are replaced.
     more: Vec<(&'static str, String)>,
@@ -45,11 +47,17 @@ impl Program {
     pub(crate) fn new(path: PathBuf, settings: Vec<(&'static str, String)>, log: PathBuf) -> Self {
         Self {
             path,
+            arguments: Vec::new(),
             settings,
             more: Vec::new(),
             log,
             running: None,
         }
+    }
+
+    /// The same program with these arguments.
+    pub(crate) fn with(self, arguments: Vec<String>) -> Self {
+        Self { arguments, ..self }
     }
 
     /// Starts it and waits until it says that it serves, at the address of its settings.
@@ -99,6 +107,7 @@ impl Program {
             command.env_remove(setting);
         }
         command
+            .args(&self.arguments)
             .envs(self.settings.iter().chain(&self.more).cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -119,6 +128,20 @@ impl Program {
         }
         let killed = running.child.kill().await;
         killed.map_err(|error| Failure::Setup(format!("{name} cannot be killed: {error}")))
+    }
+
+    /// Asks it to end, and waits until it has; one that does not is killed.
+    pub(crate) async fn finish(&mut self) -> Result<()> {
+        let child = self.running.as_ref().and_then(|running| running.child.id());
+        let pid = child.and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        if let Some(pid) = pid {
+            // One that has ended meanwhile is no other by now: nobody has waited for it.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        if self.ends_within(READY).await {
+            return Ok(());
+        }
+        self.kill().await
     }
 
     /// Starts it anew, if need be after a kill, with these settings on top of its own.

@@ -30,7 +30,7 @@ pub(crate) async fn play(
     round: u64,
     mut dice: Dice,
 ) -> Result<()> {
-    let namespace = Namespace::of(sandbox).await?;
+    let namespace = Namespace::of(options.provider, sandbox).await?;
     let past = Work::brief(format!("r{round}-past"), 4);
     sandbox.start(&past).await?;
     let past_end = Observer::new(sandbox, &past).watch().await?;
@@ -49,8 +49,7 @@ pub(crate) async fn play(
         }
     }
     sleep(dice.pause(1500)).await;
-    namespace.kill()?;
-    namespace.is_gone().await?;
+    namespace.kill(options.provider).await?;
     *sandbox
         .client
         .tally

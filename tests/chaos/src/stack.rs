@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Options,
     blow::{Blow, PROVIDER},
+    client::Client,
+    cloud::{Account, Cloud},
     config::{Fault, Kind},
     dice::Dice,
     failure::{Result, setup},
@@ -40,8 +42,10 @@ struct Part {
     program: Program,
 }
 
-/// The provider, and the gateways before it on one store.
+/// The provider, the gateways before it on one store, and the cloud behind it, if it has one.
 pub(crate) struct Stack {
+    /// Never hit.
+    cloud: Option<Cloud>,
     /// The provider, then the gateways.
     parts: Vec<Part>,
     /// Begins the names of all that the provider makes.
@@ -59,36 +63,42 @@ impl Stack {
             .tempdir()
             .map_err(|error| setup(format!("cannot make a folder for data: {error}")))?;
         let prefix = format!("chaos{:08x}", uuid::Uuid::new_v4().as_fields().0);
-        let provider = free_address(PORTS.start)?;
-        let mut parts = vec![Part {
-            name: "provider",
-            address: provider,
-            program: provider_program(options, folder.path(), provider, &prefix),
-        }];
-        let gateways: &[_] = match options.fault {
-            Fault::Life => &["gateway-a", "gateway-b"],
-            Fault::Servers | Fault::Runner => &["gateway"],
+        let cloud = match options.provider {
+            Kind::E2b => {
+                let listen = free_address(PORTS.start)?;
+                Some(Cloud::start(options, folder.path(), listen).await?)
+            }
+            Kind::Local | Kind::Container => None,
         };
-        let mut port = provider.port();
-        for name in gateways {
-            let address = free_address(port + 1)?;
-            port = address.port();
-            parts.push(Part {
-                name,
-                address,
-                program: gateway_program(options, folder.path(), name, address, provider),
-            });
-        }
-        for part in &mut parts {
-            part.program.start(part.address).await?;
-        }
-        Ok(Self {
+        let account = cloud.as_ref().map(Cloud::account);
+        let parts = parts(options, folder.path(), account, &prefix)?;
+        let mut stack = Self {
+            cloud,
             parts,
             prefix,
             blows: Arc::default(),
             tally,
             folder,
-        })
+        };
+        for part in &mut stack.parts {
+            part.program.start(part.address).await?;
+        }
+        stack.connect().await?;
+        Ok(stack)
+    }
+
+    /// Gives the gateways the caller's key for the cloud.
+    async fn connect(&self) -> Result<()> {
+        let Some(account) = self.account() else {
+            return Ok(());
+        };
+        let client = Client::new(self.address(), self.blows(), self.tally.clone())?;
+        account.connect(&client).await
+    }
+
+    /// What the caller has at the cloud, where the provider has one.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.cloud.as_ref().map(Cloud::account)
     }
 
     /// Where the first gateway serves, always.
@@ -176,7 +186,8 @@ impl Stack {
             .iter()
             .rev()
             .map(|part| part.program.last_words());
-        words.collect::<Vec<_>>().join("\n")
+        let cloud = self.cloud.iter().map(Cloud::last_words);
+        words.chain(cloud).collect::<Vec<_>>().join("\n")
     }
 
     /// Kills all for good.
@@ -184,11 +195,44 @@ impl Stack {
         for part in self.parts.iter_mut().rev() {
             part.program.kill().await?;
         }
+        if let Some(cloud) = &mut self.cloud {
+            cloud.end().await?;
+        }
         let folder = self.folder.path().display().to_string();
         self.folder
             .close()
             .map_err(|error| setup(format!("cannot remove {folder}: {error}")))
     }
+}
+
+/// The provider and the gateways, none of which runs yet.
+fn parts(
+    options: &Options,
+    folder: &Path,
+    account: Option<&Account>,
+    prefix: &str,
+) -> Result<Vec<Part>> {
+    let provider = free_address(PORTS.start)?;
+    let mut parts = vec![Part {
+        name: "provider",
+        address: provider,
+        program: provider_program(options, folder, provider, account, prefix),
+    }];
+    let gateways: &[_] = match options.fault {
+        Fault::Life => &["gateway-a", "gateway-b"],
+        Fault::Servers | Fault::Runner => &["gateway"],
+    };
+    let mut port = provider.port();
+    for name in gateways {
+        let address = free_address(port + 1)?;
+        port = address.port();
+        parts.push(Part {
+            name,
+            address,
+            program: gateway_program(options, folder, name, address, provider),
+        });
+    }
+    Ok(parts)
 }
 
 fn common(data: &Path, listen: SocketAddr) -> Vec<(&'static str, String)> {
@@ -213,8 +257,18 @@ fn gateway_program(
     Program::new(path, settings, folder.join(format!("{name}.log")))
 }
 
-fn provider_program(options: &Options, folder: &Path, listen: SocketAddr, prefix: &str) -> Program {
+fn provider_program(
+    options: &Options,
+    folder: &Path,
+    listen: SocketAddr,
+    account: Option<&Account>,
+    prefix: &str,
+) -> Program {
     let mut settings = common(&folder.join("provider"), listen);
+    if let Some(account) = account {
+        settings.push(("SANDGATE_E2B_API_URL", account.url().to_owned()));
+        settings.push(("SANDGATE_E2B_SANDBOX_URL", account.url().to_owned()));
+    }
     if options.provider == Kind::Container {
         settings.push(("SANDGATE_NAME_PREFIX", prefix.to_owned()));
     }

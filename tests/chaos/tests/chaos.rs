@@ -45,6 +45,11 @@ async fn nothing_is_left_doubled_or_forgotten_by_the_container_provider() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_doubled_or_forgotten_by_the_provider_of_e2b() {
+    assert_lived(&played(options(Kind::E2b, Fault::Life)).await);
+}
+
+#[tokio::test]
 async fn nothing_is_lost_when_gateway_and_provider_are_killed() {
     let figures = played(options(Kind::Local, Fault::Servers)).await;
     assert_eq!(figures.rounds, 6);

@@ -63,6 +63,11 @@ async fn no_step_of_the_container_provider_leaks_or_doubles() {
     play(Kind::Container, Some(image), all).await;
 }
 
+#[tokio::test]
+async fn no_step_of_the_provider_of_e2b_leaks_or_doubles() {
+    play(Kind::E2b, None, cases(sandgate_provider_e2b::STEPS)).await;
+}
+
 /// Counts the places where each step is reached.
 fn count(folder: &Path, counts: &mut BTreeMap<String, usize>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -89,6 +94,7 @@ fn each_step_is_reached_at_one_place() {
             "providers/container/src",
             sandgate_provider_container::STEPS,
         ),
+        ("providers/e2b/src", sandgate_provider_e2b::STEPS),
     ] {
         let mut counts = BTreeMap::new();
         count(&top.join(folder), &mut counts);

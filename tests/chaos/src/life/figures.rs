@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use super::upstream::Left;
+use super::left::Left;
 use crate::tally::listed;
 
 /// Figures of fault `life`.
@@ -16,6 +16,8 @@ pub struct LifeFigures {
     pub creates: BTreeMap<&'static str, u64>,
     /// Two sandboxes for one request or id; a run ends at the first.
     pub duplicates: u64,
+    /// Sandboxes that were there twice for a moment, where that is no fault.
+    pub passing: u64,
     /// Looks at the upstream for two sandboxes of one id.
     pub looks: u64,
     /// Starts, stops and deletes that were answered.
@@ -42,8 +44,14 @@ impl fmt::Display for LifeFigures {
         writeln!(f, "creates     {}", listed(&self.creates))?;
         writeln!(
             f,
-            "duplicates  {}, looked {} times",
-            self.duplicates, self.looks
+            "duplicates  {}, looked {} times{}",
+            self.duplicates,
+            self.looks,
+            if self.passing > 0 {
+                format!(", {} for a moment", self.passing)
+            } else {
+                String::new()
+            }
         )?;
         writeln!(f, "changes     {}", listed(&self.changes))?;
         writeln!(f, "run twice   {} of {}", self.run_twice, self.notes)?;

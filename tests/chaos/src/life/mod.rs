@@ -9,10 +9,12 @@ pub(crate) mod answers;
 pub(crate) mod ask;
 mod book;
 mod cover;
+mod doubles;
 mod drive;
 mod errand;
 mod figures;
 pub(crate) mod house;
+pub(crate) mod left;
 mod make;
 mod observe;
 mod play;
@@ -21,15 +23,15 @@ pub(crate) mod stage;
 mod tree;
 pub(crate) mod upstream;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
 
-use self::{ask::Caller, stage::Stage, upstream::Upstream};
-pub use self::{figures::LifeFigures, upstream::Left};
+use self::{ask::Caller, doubles::Doubles, stage::Stage, upstream::Upstream};
+pub use self::{figures::LifeFigures, left::Left};
 use crate::{
     blow::Blow,
     client::channel,
@@ -44,15 +46,17 @@ use crate::{
 const WORKERS: u64 = 6;
 /// Longest time between two blows, in milliseconds; a container takes longer to come up, and one that
 /// never does has no life.
-const REST: [(Kind, u64); 2] = [(Kind::Local, 900), (Kind::Container, 2500)];
-/// Between two looks at the upstream.
-const LOOK: Duration = Duration::from_secs(2);
+const REST: [(Kind, u64); 3] = [
+    (Kind::Local, 900),
+    (Kind::Container, 2500),
+    (Kind::E2b, 1500),
+];
 
 /// Plays until so much was killed as the options say, or `interrupt` is over, and cleans up.
 pub(crate) async fn run(options: &Options, interrupt: impl Future<Output = ()>) -> Result<Figures> {
     let tally = Arc::new(Tally::default());
     let mut stack = Stack::start(options, tally.clone()).await?;
-    let upstream = Upstream::new(options.provider, stack.prefix(), stack.provider_folder());
+    let upstream = Upstream::new(options.provider, &stack);
     let played = tokio::select! {
         played = play(options, &mut stack, &upstream, &tally) => played,
         () = interrupt => Err(setup("interrupted")),
@@ -98,17 +102,9 @@ async fn play(
         stage.end();
         fell
     };
-    let looks = async {
-        while !stage.is_over() {
-            upstream.check_doubles().await.inspect_err(|_| {
-                tally.add().life.duplicates += 1;
-            })?;
-            tally.add().life.looks += 1;
-            sleep(LOOK).await;
-        }
-        Ok(())
-    };
-    tokio::try_join!(work, blows, looks)?;
+    let mut doubles = Doubles::new(upstream, &stage);
+    tokio::try_join!(work, blows, doubles.watch())?;
+    doubles.settled().await?;
     settle::settle(&stage, upstream).await?;
     tally.add().life.took = begin.elapsed();
     Ok(())

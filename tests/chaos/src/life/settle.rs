@@ -9,10 +9,7 @@ use sandgate_proto::v1::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{
-    stage::Stage,
-    upstream::{Upstream, nothing},
-};
+use super::{left::nothing, stage::Stage, upstream::Upstream};
 use crate::failure::{Result, broken, ensure};
 
 /// Longest time until all is deleted: what a killed gateway had claimed may have to lapse first.

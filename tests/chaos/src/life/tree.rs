@@ -20,13 +20,19 @@ pub(crate) fn folders(folder: &Path) -> Vec<PathBuf> {
     folders.map(|entry| entry.path()).collect()
 }
 
-/// Folders below this one that have this name.
-pub(crate) fn find(folder: &Path, depth: usize, name: &str, found: &mut Vec<PathBuf>) {
+/// Folders below this one that have such a name.
+pub(crate) fn find(
+    folder: &Path,
+    depth: usize,
+    fits: &impl Fn(&str) -> bool,
+    found: &mut Vec<PathBuf>,
+) {
     for path in folders(folder) {
-        if path.file_name().is_some_and(|own| own == name) {
+        let name = path.file_name().unwrap_or_default();
+        if fits(&name.to_string_lossy()) {
             found.push(path);
         } else if depth > 1 {
-            find(&path, depth - 1, name, found);
+            find(&path, depth - 1, fits, found);
         }
     }
 }
@@ -47,9 +53,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("a/s1/e1")).unwrap();
         let mut found = Vec::new();
-        find(root.path(), 1, "s1", &mut found);
+        find(root.path(), 1, &|name| name == "s1", &mut found);
         assert!(found.is_empty());
-        find(root.path(), 2, "s1", &mut found);
+        find(root.path(), 2, &|name| name == "s1", &mut found);
         assert_eq!(found, [root.path().join("a/s1")]);
         remove(&root.path().join("a"));
         assert!(folders(root.path()).is_empty());

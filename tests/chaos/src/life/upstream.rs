@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,17 +11,25 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::tree::{find, folders, names, remove};
+use super::{
+    doubles::two,
+    left::Left,
+    tree::{find, folders, names, remove},
+};
 use crate::{
+    cloud::{Account, Guest},
     config::Kind,
-    failure::{Result, broken, ensure},
+    failure::{Result, ensure},
     host::{docker, processes},
+    stack::Stack,
 };
 
 /// How long after the sweep the last of it may take to be gone.
 const GONE: Duration = Duration::from_secs(10);
 /// Where control groups are, and how deep ours may be.
 const GROUPS: (&str, usize) = ("/sys/fs/cgroup", 4);
+/// Begins the names of those of the emulator's sandboxes, and how deep they are.
+const CLOUD_GROUPS: (&str, usize) = ("sandgate-emulator-", 2);
 
 /// The upstream of one run.
 #[derive(Clone, Debug)]
@@ -30,51 +38,40 @@ pub(crate) struct Upstream {
     kind: Kind,
     /// Begins the names of all that the provider makes.
     prefix: String,
-    /// The provider's data folder.
+    /// The folder of the sandboxes: the provider's for its data, or the cloud's.
     folder: PathBuf,
     /// Name of the control group of all of its sandboxes, where it has one.
     group: Option<String>,
-}
-
-/// What is left, by kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Left(BTreeMap<&'static str, BTreeSet<String>>);
-
-impl Left {
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.0.values().all(BTreeSet::is_empty)
-    }
-}
-
-impl fmt::Display for Left {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, (kind, names)) in self.0.iter().enumerate() {
-            let comma = if place == 0 { "" } else { ", " };
-            write!(f, "{comma}{} {kind}", names.len())?;
-            for name in names {
-                write!(f, " [{name}]")?;
-            }
-        }
-        Ok(())
-    }
+    /// The caller's at the cloud, where the provider has one.
+    account: Option<Account>,
 }
 
 impl Upstream {
     /// The upstream of a provider that serves.
-    pub(crate) fn new(kind: Kind, prefix: &str, folder: PathBuf) -> Self {
+    pub(crate) fn new(kind: Kind, stack: &Stack) -> Self {
+        let account = stack.account().cloned();
+        let folder = account.as_ref().map(|account| account.folder().to_owned());
+        let folder = folder.unwrap_or_else(|| stack.provider_folder());
         let id = fs::read_to_string(folder.join("local/instance-id")).ok();
         Self {
             kind,
-            prefix: prefix.to_owned(),
+            prefix: stack.prefix().to_owned(),
             folder,
             group: id.map(|id| format!("sandgate-{}", id.trim())),
+            account,
         }
+    }
+
+    /// The caller's account at the cloud, where the provider has one.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
     }
 
     /// Fails if there are two of one sandbox.
     pub(crate) async fn check_doubles(&self) -> Result<()> {
         let mut counts: BTreeMap<String, Vec<String>> = BTreeMap::new();
         match self.kind {
+            Kind::E2b => counts = two(&self.guests().await?),
             Kind::Local => {
                 for (pid, line) in self.firsts() {
                     counts.entry(line).or_default().push(pid.to_string());
@@ -101,10 +98,15 @@ impl Upstream {
     }
 
     /// Names of the sandboxes that are there, whole or half made; of those on this machine their ids,
-    /// of those of the engine the names of their containers.
+    /// of those of the engine the names of their containers, of those of a cloud its ids.
     pub(crate) async fn sandboxes(&self) -> Result<BTreeSet<String>> {
-        if self.kind == Kind::Local {
-            return Ok(self.folders());
+        match self.kind {
+            Kind::Local => return Ok(self.folders()),
+            Kind::E2b => {
+                let guests = self.guests().await?.into_iter();
+                return Ok(guests.map(|one| one.id).collect());
+            }
+            Kind::Container => {}
         }
         let list = [
             "ps",
@@ -146,25 +148,38 @@ impl Upstream {
         }
     }
 
+    async fn guests(&self) -> Result<Vec<Guest>> {
+        match &self.account {
+            Some(account) => account.guests().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn look(&self) -> Result<Left> {
-        let mut left = BTreeMap::new();
+        let mut left = Left::default();
         if self.kind == Kind::Container {
             for (name, list) in [
                 ("containers", ["ps", "--all"].as_slice()),
                 ("networks", &["network", "ls"]),
                 ("volumes", &["volume", "ls"]),
             ] {
-                left.insert(name, self.listed(list).await?);
+                left.add(name, self.listed(list).await?);
             }
         }
-        left.insert("folders", self.folders());
-        left.insert("owners", names(&self.folder.join("container/owners")));
+        if self.account.is_some() {
+            left.add("sandboxes", self.sandboxes().await?);
+        }
+        left.add("folders", self.folders());
+        left.add("owners", names(&self.folder.join("container/owners")));
         let inside = self.inside().into_iter();
-        left.insert("processes", inside.map(|pid| pid.to_string()).collect());
-        let groups = self.groups().into_iter().flat_map(|top| folders(&top));
-        let groups = groups.map(|path| path.display().to_string());
-        left.insert("groups", groups.collect());
-        Ok(Left(left))
+        left.add("processes", inside.map(|pid| pid.to_string()).collect());
+        let mut groups = self.groups();
+        if self.account.is_none() {
+            groups = groups.iter().flat_map(|top| folders(top)).collect();
+        }
+        let groups = groups.iter().map(|path| path.display().to_string());
+        left.add("groups", groups.collect());
+        Ok(left)
     }
 
     /// Removes what stays when a provider is killed for good, and all that a run which failed leaves,
@@ -194,11 +209,18 @@ impl Upstream {
         Ok(())
     }
 
-    /// The control groups, one in each tree, in which those of the sandboxes are.
+    /// The control groups, one in each tree, in which those of the sandboxes are; of a cloud's
+    /// sandboxes their own.
     fn groups(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
+        let (mut found, root) = (Vec::new(), Path::new(GROUPS.0));
         if let Some(name) = &self.group {
-            find(Path::new(GROUPS.0), GROUPS.1, name, &mut found);
+            find(root, GROUPS.1, &|own| own == name, &mut found);
+        }
+        if let Some(account) = &self.account {
+            let (prefix, depth) = CLOUD_GROUPS;
+            // Those of other runs are not ours to judge.
+            let is_own = |name: &str| name.strip_prefix(prefix).is_some_and(|id| account.had(id));
+            find(root, depth, &is_own, &mut found);
         }
         found
     }
@@ -220,6 +242,7 @@ impl Upstream {
     /// Folders of sandboxes, whole or half made; in them are their sockets.
     fn folders(&self) -> BTreeSet<String> {
         let (parent, is_all) = match self.kind {
+            Kind::E2b => (self.folder.clone(), true),
             Kind::Local => (self.folder.join("local"), false),
             Kind::Container => (self.folder.join("container/run"), true),
         };
@@ -228,7 +251,7 @@ impl Upstream {
         names(&parent).into_iter().filter(is_one).collect()
     }
 
-    /// Processes that have something of the provider's folder mounted.
+    /// Processes that have something of the folder mounted.
     fn inside(&self) -> Vec<i32> {
         let own = fs::read_link("/proc/self/ns/mnt").ok();
         let is_inside = |pid: &i32| {
@@ -255,41 +278,19 @@ impl Upstream {
         firsts
     }
 
-    /// What a process has mounted of the provider's folder.
+    /// What a process has mounted of the folder.
     fn mounts(&self, pid: i32) -> Vec<String> {
-        let folder = self.folder.parent().and_then(Path::file_name);
-        let part = format!(
-            "/{}/provider/",
-            folder.unwrap_or_default().to_string_lossy()
-        );
+        let own = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let run = self.folder.parent().map(own);
+        let part = format!("/{}/{}/", run.unwrap_or_default(), own(&self.folder));
         let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
         let sources = table.lines().filter_map(|line| line.split(' ').nth(3));
         let ours = sources.filter(|source| source.contains(&part));
         ours.map(str::to_owned).collect()
-    }
-}
-
-/// Fails unless nothing is left.
-pub(crate) fn nothing(left: &Left) -> Result<()> {
-    if left.is_nothing() {
-        return Ok(());
-    }
-    broken(format!("left after the last sweep: {left}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_is_named() {
-        let mut left = Left::default();
-        left.0.insert("containers", BTreeSet::new());
-        left.0.insert("folders", BTreeSet::new());
-        assert!(nothing(&left).is_ok());
-        assert_eq!(left.to_string(), "0 containers, 0 folders");
-        left.0.insert("folders", BTreeSet::from(["f".to_owned()]));
-        assert!(nothing(&left).is_err());
-        assert_eq!(left.to_string(), "0 containers, 1 folders [f]");
     }
 }

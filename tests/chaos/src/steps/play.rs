@@ -13,8 +13,8 @@ use crate::{
     failure::{Failure, Result, broken, ensure, same, some},
     life::{
         house::House,
+        left::nothing,
         settle::{all_deleted, living, sweep},
-        upstream::nothing,
     },
 };
 

@@ -57,7 +57,7 @@ impl Rig {
             ..options.clone()
         };
         let stack = Stack::start(&options, tally.clone()).await?;
-        let upstream = Upstream::new(options.provider, stack.prefix(), stack.provider_folder());
+        let upstream = Upstream::new(options.provider, &stack);
         let gates = Arc::new([channel(stack.address())?]);
         let caller = Caller::new(gates, Dice::of(options.seed, 0), tally);
         Ok(Self {

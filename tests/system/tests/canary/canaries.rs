@@ -1,8 +1,6 @@
 //! The texts that are looked for, and who may be told them.
 
-use sandgate_system::{Words, uuid};
-
-use crate::search::Search;
+use sandgate_system::{Search, Words, uuid};
 
 /// Answers that hold a spec, which is told to its owner as it was given.
 const SPECS: &[&str] = &[

@@ -6,11 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sandgate_system::Raw;
+use sandgate_system::{Raw, Search};
 
 use crate::{
     canaries::Canaries,
-    search::Search,
     stand::{Stand, Told},
 };
 

@@ -11,6 +11,5 @@
 mod calls;
 mod canaries;
 mod leaks;
-mod search;
 mod stand;
 mod upstream;

@@ -8,3 +8,4 @@
 )]
 
 mod providers;
+mod table;

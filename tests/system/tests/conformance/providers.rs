@@ -7,7 +7,10 @@ use std::{
 };
 
 use sandgate_conformance::{Options, Row, Verdict, run};
-use sandgate_system::{Binary, gateway_for};
+use sandgate_proto::v1::SetConnectionRequest;
+use sandgate_system::{Binary, Client, gateway_for};
+
+use crate::table;
 
 /// Checks at once: few, so that checks of time hold on a small machine.
 const AT_ONCE: usize = 2;
@@ -20,9 +23,19 @@ fn not_built() -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Runs the suite both ways against a provider that listens there.
-async fn conforms(provider: &str, address: SocketAddr) {
+/// Runs the suite both ways against a provider that listens there; `key`: for its upstream.
+async fn conforms(provider: &str, address: SocketAddr, key: Option<&str>) {
     let (gateway, _data) = gateway_for(provider, address).await;
+    let client = Client::connect(gateway.address()).await;
+    if let Some(key) = key {
+        let request = SetConnectionRequest {
+            provider: provider.to_owned(),
+            api_key: key.to_owned(),
+            ..Default::default()
+        };
+        client.connections().set_connection(request).await.unwrap();
+    }
+    table::is_true(&client, provider).await;
     let mut good = true;
     for direct in [true, false] {
         let target = if direct { address } else { gateway.address() };
@@ -30,6 +43,7 @@ async fn conforms(provider: &str, address: SocketAddr) {
             target: target.to_string(),
             provider: provider.to_owned(),
             direct,
+            api_key: key.filter(|_| direct).map(str::to_owned),
             concurrency: AT_ONCE,
             ..Options::default()
         };
@@ -51,7 +65,7 @@ async fn local() {
     let folder = data.path().to_str().unwrap();
     let arguments = ["--listen", "127.0.0.1:0", "--data-dir", folder];
     let binary = Binary::start("sandgate-provider-local", &arguments).await;
-    conforms("local", binary.address()).await;
+    conforms("local", binary.address(), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,5 +82,22 @@ async fn container() {
         &image,
     ];
     let binary = Binary::start("sandgate-provider-container", &arguments).await;
-    conforms("container", binary.address()).await;
+    conforms("container", binary.address(), None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2b() {
+    let arguments = ["e2b", "--listen", "127.0.0.1:0"];
+    let emulator = Binary::start("sandgate-emulator", &arguments).await;
+    let url = format!("http://{}", emulator.address());
+    let arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--api-url",
+        &url,
+        "--sandbox-url",
+        &url,
+    ];
+    let binary = Binary::start("sandgate-provider-e2b", &arguments).await;
+    conforms("e2b", binary.address(), Some("e2b_conformance")).await;
 }

@@ -1,8 +1,11 @@
 //! Sandboxes that nobody wants any more, and those that are too old.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sandgate_proto::v1::{Lifecycle, RenewSandboxRequest, SandboxState};
+use sandgate_proto::{
+    Reason,
+    v1::{Lifecycle, RenewSandboxRequest, SandboxState},
+};
 use sandgate_system::Op;
 
 use crate::stand::{Stand, millis, secs};
@@ -92,4 +95,26 @@ async fn the_upstreams_own_end_is_told_and_put_off() {
     let kept: Vec<_> = kept.iter().map(|call| call.keep_for).collect();
     // Until four looks have come.
     assert_eq!(kept, [Some(Duration::from_secs(400))]);
+}
+
+#[tokio::test]
+async fn one_that_the_upstream_ended_is_told_from_one_that_was_lost() {
+    let stand = Stand::new().await;
+    for (end, reason) in [
+        (50, Reason::SandboxExpired),
+        (24 * 3600, Reason::SandboxNotFound),
+    ] {
+        let sandbox_id = stand.make(lease(300)).await;
+        let end = millis_from(stand.now() + end * 1000);
+        stand.world.fake.expire(&sandbox_id, Some(end));
+        stand.pass(101).await;
+        stand.world.fake.lose(&sandbox_id);
+        let seen = stand.get(&sandbox_id).await;
+        assert_eq!(seen.state(), SandboxState::Failed);
+        assert_eq!(seen.reason.unwrap().code, reason.name());
+    }
+}
+
+fn millis_from(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs())
 }

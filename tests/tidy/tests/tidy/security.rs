@@ -1,5 +1,5 @@
-//! docs/security.md names tests as its proof, by the end of the path: each of them exists, and every
-//! threat says how it stands.
+//! docs/security.md and the pages of clouds name tests as their proof, by the end of the path: each of
+//! them exists, and every threat says how it stands.
 
 use crate::{
     assert_none,
@@ -7,6 +7,8 @@ use crate::{
 };
 
 const PAGE: &str = "docs/security.md";
+/// Further pages that name tests, and how many at least.
+const PAGES: &[(&str, usize)] = &[(PAGE, 40), ("docs/providers/e2b.md", 20)];
 
 /// How a threat can stand. One that is mitigated names a test.
 const STANDS: &[&str] = &["mitigated", "accepted", "not yet"];
@@ -45,10 +47,18 @@ fn is_test(text: &str, name: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_page_names_exists() {
-    let page = source::read(PAGE);
-    let proofs = proofs(&page);
-    assert!(proofs.len() > 40, "{PAGE} names {} tests", proofs.len());
+fn every_test_that_a_page_names_exists() {
+    for (page, least) in PAGES {
+        let text = source::read(page);
+        let proofs = proofs(&text);
+        assert!(proofs.len() > *least, "{page} names {} tests", proofs.len());
+        let findings = missing(&proofs);
+        assert_none(&format!("{page} names tests that do not exist:"), &findings);
+    }
+}
+
+/// What is said of those that do not exist, or more than once.
+fn missing(proofs: &[(&str, &str)]) -> Vec<String> {
     let (sources, mut findings) = (Source::all(), Vec::new());
     for (file, name) in proofs {
         let ending = format!("/{file}");
@@ -62,7 +72,7 @@ fn every_test_that_the_page_names_exists() {
             ));
         }
     }
-    assert_none(&format!("{PAGE} names tests that do not exist:"), &findings);
+    findings
 }
 
 #[test]

@@ -18,7 +18,7 @@ const START: usize = 8;
 
 /// What is looked for.
 #[derive(Default)]
-pub(crate) struct Search {
+pub struct Search {
     forms: HashMap<[u8; START], Vec<(Vec<u8>, String)>>,
     /// Whether a form begins with these two bytes: most places are passed over by that.
     begins: BTreeSet<[u8; 2]>,
@@ -26,7 +26,7 @@ pub(crate) struct Search {
 
 impl Search {
     /// Looks for this text, too.
-    pub(crate) fn add(&mut self, name: &str, text: &[u8]) {
+    pub fn add(&mut self, name: &str, text: &[u8]) {
         assert!(
             text.len() >= 2 * PIECE,
             "{name} is too short to be looked for"
@@ -43,7 +43,7 @@ impl Search {
     }
 
     /// The names of the texts that are in there, in whole or in part.
-    pub(crate) fn find(&self, bytes: &[u8]) -> BTreeSet<&str> {
+    pub fn find(&self, bytes: &[u8]) -> BTreeSet<&str> {
         let mut begins = vec![false; 1 << 16];
         for pair in &self.begins {
             begins[usize::from(u16::from_be_bytes(*pair))] = true;
