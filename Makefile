@@ -23,7 +23,7 @@ bench: ## measure relay and executions, each beside what it replaces
 
 chaos: build ## kill two gateways and a provider 500 times; choose with ARGS='--kills 50 --seed 7 --provider e2b'
 	@sh deploy/dev/setup.sh run
-	@cargo run --quiet --locked -p sandgate-chaos -- --fault life --kills 500 $(ARGS)
+	@cargo run --quiet --locked -p sandgate-chaos -- $(ARGS)
 
 fmt: ## format the code
 	@cargo fmt --all
