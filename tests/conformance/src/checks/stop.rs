@@ -123,7 +123,9 @@ async fn frozen_and_thawed(context: &Context<'_>, hibernate: bool) -> Result<(),
     let place = context.own().await?;
     // A reader never sees the number half written.
     let command = "i=0; while [ $i -lt 600 ]; do i=$((i + 1)); echo $i > next; mv next count; sleep 0.1; done";
-    let mut stream = place.exec(line(format!("echo up; {command}"))).await?;
+    let mut stream = place
+        .exec(line(format!("echo 0 > count; echo up; {command}")))
+        .await?;
     stream.until_stdout("up").await?;
     drop(stream);
     let count = async || {
