@@ -9,7 +9,7 @@ use tonic::Code;
 use super::heart::Heart;
 use crate::{
     failure::{Failure, broken, ensure, refused, same},
-    subject::line,
+    subject::{Place, line},
     suite::Check,
     world::Context,
 };
@@ -128,11 +128,7 @@ async fn frozen_and_thawed(context: &Context<'_>, hibernate: bool) -> Result<(),
         .await?;
     stream.until_stdout("up").await?;
     drop(stream);
-    let count = async || {
-        let text = place.text("cat count").await?;
-        Ok::<_, Failure>(text.trim().parse().unwrap_or(0_u64))
-    };
-    let before = count().await?;
+    let before = counted(&place).await?;
     for what in ["state after PauseSandbox", "state after a second pause"] {
         let paused = place.pause_sandbox(hibernate).await?;
         same(what, paused.state(), SandboxState::Paused)?;
@@ -158,14 +154,27 @@ async fn frozen_and_thawed(context: &Context<'_>, hibernate: bool) -> Result<(),
         place.resume_sandbox().await?.state(),
         SandboxState::Running,
     )?;
-    let first = count().await?;
+    let first = counted(&place).await?;
     // Ten steps a second; some were done around the pause.
     ensure(first.saturating_sub(before) < 10 * FROZEN.as_secs(), || {
         format!("the process went on while paused, from {before} to {first}")
     })?;
+    goes_on(&place, first).await
+}
+
+/// How far the process of the check has counted.
+async fn counted(place: &Place<'_>) -> Result<u64, Failure> {
+    let text = place.text("cat count").await?;
+    text.trim()
+        .parse()
+        .map_err(|_| broken(format!("it counted {text:?}")))
+}
+
+/// Fails unless it counts on from there.
+async fn goes_on(place: &Place<'_>, first: u64) -> Result<(), Failure> {
     for _ in 0..MOVES {
         sleep(Duration::from_secs(1)).await;
-        if count().await? > first {
+        if counted(place).await? > first {
             return Ok(());
         }
     }
