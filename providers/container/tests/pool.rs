@@ -278,7 +278,8 @@ async fn from_the_pool_it_is_much_faster() {
     pooled.end().await;
     let middle = |times: &[Duration]| times[times.len() / 2];
     let (warm, cold) = (middle(&warm), middle(&cold));
-    assert!(warm * 20 < cold, "{warm:?} from the pool, {cold:?} without");
+    // How much faster is for the benchmark to say: here others share the processors.
+    assert!(warm * 4 < cold, "{warm:?} from the pool, {cold:?} without");
 }
 
 /// The program, with a pool.

@@ -228,7 +228,7 @@ fn shutdown_ends_all_and_says_so() {
         );
     }
     assert!(runner.wait().success());
-    assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
 }
 
 #[test]
