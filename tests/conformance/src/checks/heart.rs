@@ -10,6 +10,11 @@ use crate::{
     subject::Place,
 };
 
+/// How often it beats in a second, at most.
+pub(super) const BEATS: u64 = 5;
+/// Seconds within which one that was frozen is seen to go on.
+const GOES_ON: u32 = 10;
+
 /// A process that shows that it lives by writing to files of the workspace.
 pub(super) struct Heart<'a> {
     place: &'a Place<'a>,
@@ -48,14 +53,19 @@ impl<'a> Heart<'a> {
         )
     }
 
-    async fn counts(&self) -> Result<Vec<usize>, Failure> {
+    /// How often it has beaten.
+    pub(super) async fn count(&self) -> Result<u64, Failure> {
+        Ok(self.counts().await?[0])
+    }
+
+    async fn counts(&self) -> Result<Vec<u64>, Failure> {
         let mut counts = Vec::new();
         for who in ["self", "child", "double", "session"] {
             let text = self
                 .place
                 .text(format!("cat {}-{who} 2> /dev/null; true", self.file))
                 .await?;
-            counts.push(text.lines().count());
+            counts.push(text.lines().count() as u64);
         }
         Ok(counts)
     }
@@ -69,6 +79,17 @@ impl<'a> Heart<'a> {
             after[0] > before[0],
             || "the process that the check starts does not run",
         )
+    }
+
+    /// Fails unless it beats more often than it had, soon.
+    pub(super) async fn goes_on(&self, from: u64) -> Result<(), Failure> {
+        for _ in 0..GOES_ON {
+            sleep(Duration::from_secs(1)).await;
+            if self.count().await? > from {
+                return Ok(());
+            }
+        }
+        Err(broken(format!("the process stands still at beat {from}")))
     }
 
     /// Fails unless all four beat.

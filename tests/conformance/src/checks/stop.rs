@@ -6,18 +6,16 @@ use sandgate_proto::v1::{self, SandboxState};
 use tokio::time::sleep;
 use tonic::Code;
 
-use super::heart::Heart;
+use super::heart::{BEATS, Heart};
 use crate::{
-    failure::{Failure, broken, ensure, refused, same},
-    subject::{Place, line},
+    failure::{Failure, ensure, refused, same},
+    subject::line,
     suite::Check,
     world::Context,
 };
 
 /// How long a sandbox is kept paused.
 const FROZEN: Duration = Duration::from_secs(6);
-/// Seconds within which its processes are seen to go on.
-const MOVES: u32 = 10;
 
 pub(crate) const CHECKS: &[Check] = &[
     Check::new("StopSandbox", "stop_and_start", "StopSandbox ends all processes and keeps the disk; StartSandbox brings it back; both are OK twice.", |context| Box::pin(stop_and_start(context))).needs(&["stop"]).within(400),
@@ -121,14 +119,13 @@ async fn hibernate(context: &Context<'_>) -> Result<(), Failure> {
 
 async fn frozen_and_thawed(context: &Context<'_>, hibernate: bool) -> Result<(), Failure> {
     let place = context.own().await?;
-    // A reader never sees the number half written.
-    let command = "i=0; while [ $i -lt 600 ]; do i=$((i + 1)); echo $i > next; mv next count; sleep 0.1; done";
+    let heart = Heart::of(&place, "pause");
     let mut stream = place
-        .exec(line(format!("echo 0 > count; echo up; {command}")))
+        .exec(line(format!("echo up; {}", heart.beat())))
         .await?;
     stream.until_stdout("up").await?;
     drop(stream);
-    let before = counted(&place).await?;
+    let before = heart.count().await?;
     for what in ["state after PauseSandbox", "state after a second pause"] {
         let paused = place.pause_sandbox(hibernate).await?;
         same(what, paused.state(), SandboxState::Paused)?;
@@ -154,33 +151,13 @@ async fn frozen_and_thawed(context: &Context<'_>, hibernate: bool) -> Result<(),
         place.resume_sandbox().await?.state(),
         SandboxState::Running,
     )?;
-    let first = counted(&place).await?;
-    // Ten steps a second; some were done around the pause.
-    ensure(first.saturating_sub(before) < 10 * FROZEN.as_secs(), || {
-        format!("the process went on while paused, from {before} to {first}")
-    })?;
-    goes_on(&place, first).await
-}
-
-/// How far the process of the check has counted.
-async fn counted(place: &Place<'_>) -> Result<u64, Failure> {
-    let text = place.text("cat count").await?;
-    text.trim()
-        .parse()
-        .map_err(|_| broken(format!("it counted {text:?}")))
-}
-
-/// Fails unless it counts on from there.
-async fn goes_on(place: &Place<'_>, first: u64) -> Result<(), Failure> {
-    for _ in 0..MOVES {
-        sleep(Duration::from_secs(1)).await;
-        if counted(place).await? > first {
-            return Ok(());
-        }
-    }
-    Err(broken(format!(
-        "the process that ran before the pause stands still at {first} after the resume"
-    )))
+    let first = heart.count().await?;
+    // Some were around the pause.
+    ensure(
+        first.saturating_sub(before) < BEATS * FROZEN.as_secs(),
+        || format!("the process went on while paused, from beat {before} to {first}"),
+    )?;
+    heart.goes_on(first).await
 }
 
 async fn resume_of_running(context: &Context<'_>) -> Result<(), Failure> {
