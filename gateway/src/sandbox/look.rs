@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sandgate_proto::{Problem, Reason, v1::SandboxState};
 
-use super::{Sandboxes, context::Key, state};
+use super::{Sandboxes, TRIES, context::Key, state};
 use crate::{
     fleet::Answer,
     problem::Result,
@@ -22,37 +22,42 @@ impl Sandboxes {
         session: &SessionRecord,
         mut sandbox: SandboxRecord,
     ) -> Result<SandboxRecord> {
-        if let Some(used) = self.touches.last(sandbox.sandbox_id) {
-            sandbox.activity_time = sandbox.activity_time.max(used);
-        }
-        if !matches!(
-            state(&sandbox),
-            SandboxState::Running | SandboxState::Stopped | SandboxState::Paused
-        ) {
-            return Ok(sandbox);
-        }
-        let mut changes = match self.seen_now(session, &sandbox).await {
-            Ok(answer) => self.answered(&sandbox, &answer).await?,
-            Err(problem) if problem.reason() == Reason::SandboxNotFound => {
-                broken(&sandbox, &gone(&sandbox, self.clock.now()))
+        for _ in 0..TRIES {
+            if let Some(used) = self.touches.last(sandbox.sandbox_id) {
+                sandbox.activity_time = sandbox.activity_time.max(used);
             }
-            Err(problem) => return Ok(unknown(sandbox, &problem)),
-        };
-        if changes == sandbox.unchanged() {
-            return Ok(sandbox);
-        }
-        match self.change(&sandbox, changes.clone()).await {
-            Ok(changed) => Ok(changed.unwrap_or(sandbox)),
-            // It is true all the same; a later look writes it.
-            Err(problem) if problem.reason() == Reason::StoreUnavailable => {
-                self.settle(&sandbox, &mut changes);
-                Ok(SandboxRecord {
-                    version: sandbox.version,
-                    ..sandbox.changed(&changes)
-                })
+            if !matches!(
+                state(&sandbox),
+                SandboxState::Running | SandboxState::Stopped | SandboxState::Paused
+            ) {
+                return Ok(sandbox);
             }
-            Err(problem) => Err(problem),
+            let mut changes = match self.seen_now(session, &sandbox).await {
+                Ok(answer) => self.answered(&sandbox, &answer).await?,
+                Err(problem) if problem.reason() == Reason::SandboxNotFound => {
+                    broken(&sandbox, &gone(&sandbox, self.clock.now()))
+                }
+                Err(problem) => return Ok(unknown(sandbox, &problem)),
+            };
+            if changes == sandbox.unchanged() {
+                return Ok(sandbox);
+            }
+            match self.change(&sandbox, changes.clone()).await {
+                Ok(Some(changed)) => return Ok(changed),
+                // What somebody else saw may be older.
+                Ok(None) => sandbox = self.reload(sandbox.sandbox_id).await?,
+                // It is true all the same; a later look writes it.
+                Err(problem) if problem.reason() == Reason::StoreUnavailable => {
+                    self.settle(&sandbox, &mut changes);
+                    return Ok(SandboxRecord {
+                        version: sandbox.version,
+                        ..sandbox.changed(&changes)
+                    });
+                }
+                Err(problem) => return Err(problem),
+            }
         }
+        Ok(sandbox)
     }
 
     /// What the provider says of a sandbox.
