@@ -5,7 +5,7 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 # The programs that can be built to die or fail at a step.
-failpoints=sandgate-gateway/failpoints,sandgate-provider-local/failpoints,sandgate-provider-container/failpoints
+failpoints=sandgate-gateway/failpoints,sandgate-provider-local/failpoints,sandgate-provider-container/failpoints,sandgate-provider-e2b/failpoints
 
 for check in "$@"; do
     case $check in

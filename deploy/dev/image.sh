@@ -1,15 +1,28 @@
-# The image that tests run commands in: a small Debian with sh and coreutils.
+# The image that tests run commands in: a small Debian with sh, coreutils and git.
 
 need_image() {
-    engine image inspect "$SANDGATE_TEST_IMAGE" >/dev/null 2>&1 && return
+    engine run --rm --network none "$SANDGATE_TEST_IMAGE" git --version >/dev/null 2>&1 && return
     if timeout 60 docker -H "$(engine_host)" pull -q debian:12-slim >"$state/image.log" 2>&1; then
-        engine tag debian:12-slim "$SANDGATE_TEST_IMAGE"
+        add_git debian:12-slim
         return
     fi
-    tarball=${XDG_CACHE_HOME:-$HOME/.cache}/sandgate/$image_release-$(uname -m).tar
+    tarball=${XDG_CACHE_HOME:-$HOME/.cache}/sandgate/$image_release-git-$(uname -m).tar
     [ -f "$tarball" ] || build_image_tarball "$tarball"
     say "importing $tarball as $SANDGATE_TEST_IMAGE"
     engine import --change 'CMD ["/bin/sh"]' "$tarball" "$SANDGATE_TEST_IMAGE" >/dev/null
+}
+
+# add_git IMAGE makes the image of the tests out of one that lacks git.
+add_git() {
+    say "adding git to $1, as $SANDGATE_TEST_IMAGE"
+    install='apt-get update && apt-get install -y --no-install-recommends git ca-certificates'
+    made=$(engine create "$1" sh -c "$install && rm -rf /var/lib/apt/lists/*")
+    engine start --attach "$made" >>"$state/image.log" 2>&1 || {
+        engine rm "$made" >/dev/null
+        fail "git could not be installed in $1; the reason is at the end of $state/image.log"
+    }
+    engine commit --change 'CMD ["/bin/sh"]' "$made" "$SANDGATE_TEST_IMAGE" >/dev/null
+    engine rm "$made" >/dev/null
 }
 
 build_image_tarball() {
@@ -19,7 +32,7 @@ build_image_tarball() {
     mkdir -p "$(dirname "$1")"
     folder=$(mktemp -d "$state/image.XXXXXX")
     # shellcheck disable=SC2046 # no mirror is no argument
-    debootstrap --variant=minbase "$image_release" "$folder/tree" $(apt_mirror) >"$state/image.log" 2>&1 || {
+    debootstrap --variant=minbase --include=git,ca-certificates "$image_release" "$folder/tree" $(apt_mirror) >"$state/image.log" 2>&1 || {
         rm -rf "$folder"
         fail "debootstrap failed; the reason is at the end of $state/image.log"
     }

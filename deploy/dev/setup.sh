@@ -13,6 +13,8 @@ set -eu
 # provider makes its sandboxes with.
 need_build() { need_packages cc:gcc,libc6-dev; }
 need_local() { need_packages bwrap:bubblewrap; }
+# Sandboxes on this machine have its git, and the tests serve repositories with it.
+need_git() { need_packages git:git; }
 
 # The clouds' own SDKs run against their emulators: in Python, with packages of their own, and in
 # JavaScript.
@@ -42,6 +44,7 @@ lint)
 test)
     need_lint
     need_local
+    need_git
     need_packages ip:iproute2
     need_sdks
     need_grpcurl

@@ -8,11 +8,13 @@ mod config;
 mod credential;
 mod edge;
 mod facts;
+mod file;
 mod fleet;
 mod identity;
 mod ids;
 mod kept;
 mod lease;
+mod objects;
 mod ops;
 mod principal;
 mod problem;
@@ -26,17 +28,19 @@ mod server;
 mod session;
 mod step;
 mod store;
+mod transfer;
 mod vault;
 mod watch;
 mod wire;
 
 pub use clock::Clock;
 pub use config::{
-    Args, AuditArgs, Config, ConfigError, ConnectionArgs, DEFAULT_LISTEN, FeatureArgs, GatewayArgs,
-    IdentityArgs, KeyArgs, KeysError, LimitArgs, Pace,
+    Args, AuditArgs, Config, ConfigError, ConnectionArgs, DEFAULT_LISTEN, FeatureArgs, FileArgs,
+    FilesPlace, GatewayArgs, IdentityArgs, KeyArgs, KeysError, LimitArgs, Pace,
 };
 pub use fleet::{Access, ProviderEntry};
 pub use identity::IdentityError;
+pub use objects::ObjectsError;
 pub use rpc::BUILT;
 pub use server::{Running, StartError, run, start};
 pub use step::STEPS;

@@ -39,6 +39,8 @@ pub(crate) enum Identity {
     Jwt(String),
     /// By a client certificate, with this name.
     Certificate(String),
+    /// It is no caller: the gateway goes on with what an owner has begun.
+    Gateway,
 }
 
 impl fmt::Display for Identity {
@@ -49,6 +51,7 @@ impl fmt::Display for Identity {
             Self::Key(id) => write!(f, "key:{id}"),
             Self::Jwt(subject) => write!(f, "jwt:{subject}"),
             Self::Certificate(name) => write!(f, "cert:{name}"),
+            Self::Gateway => f.write_str("gateway"),
         }
     }
 }
@@ -108,6 +111,15 @@ impl Principal {
     /// The holder of `SANDGATE_ADMIN_KEY`.
     pub(crate) fn admin() -> Self {
         Self::with_everything("admin", Identity::Admin)
+    }
+
+    /// The gateway, as it goes on with what an owner has begun; allowed what has this scope.
+    pub(crate) fn of_owner(owner: Owner, scope: &str) -> Self {
+        Self {
+            owner,
+            identity: Identity::Gateway,
+            scopes: Scopes::of([scope]),
+        }
     }
 
     fn with_everything(name: &str, identity: Identity) -> Self {

@@ -1,5 +1,6 @@
 //! The problems that the gateway itself can have, each with the sentence that says what to do.
 
+mod file;
 mod store;
 
 use std::{fmt, time::Duration};
@@ -9,6 +10,12 @@ use uuid::Uuid;
 
 use crate::vault::VaultError;
 
+pub(crate) use file::{
+    changed_while_copied, content_mismatch, file_exists, file_too_large, folder_not_empty,
+    is_a_folder, not_a_folder, object_gone, offset_past_the_end, reader_took_nothing,
+    session_file_not_found, too_many_session_bytes, too_many_session_files, too_many_stored_bytes,
+    too_many_transfers, transfer_took_too_long, write_took_too_long,
+};
 pub(crate) use store::{begun, damaged};
 
 /// The gateway's results.

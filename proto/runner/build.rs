@@ -7,6 +7,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = protox::compile(
         [
             "sandbox/runner/v1/facts.proto",
+            "sandbox/runner/v1/files.proto",
+            "sandbox/runner/v1/ports.proto",
+            "sandbox/runner/v1/git.proto",
             "sandbox/runner/v1/runner.proto",
         ],
         [".."],
@@ -14,7 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     prost_build::Config::new()
         .bytes(["."])
         .skip_debug(
-            ["Hello", "Start", "WriteStdin"].map(|name| format!(".sandbox.runner.v1.{name}")),
+            ["FileData", "GitLogin", "Hello", "Start", "WriteStdin"]
+                .map(|name| format!(".sandbox.runner.v1.{name}")),
         )
         .compile_fds(files)?;
     Ok(())

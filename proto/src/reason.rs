@@ -23,6 +23,28 @@ pub enum Reason {
     ExecutionNotFound,
     /// No such file, or not of the kind that the call needs.
     FileNotFound,
+    /// The sandbox's user may not do this to the file.
+    FileAccessDenied,
+    /// A part of a path that has to be a directory is none.
+    NotADirectory,
+    /// The path is a directory, and the call needs a file.
+    IsADirectory,
+    /// The path is a device, socket or pipe.
+    NotARegularFile,
+    /// The directory is not empty.
+    DirectoryNotEmpty,
+    /// The name is taken.
+    FileExists,
+    /// The disk of the sandbox is full.
+    DiskFull,
+    /// The file is larger than its place takes.
+    FileTooLarge,
+    /// What came is not what was announced.
+    ContentMismatch,
+    /// What was sent is no archive, or not all of one.
+    ArchiveInvalid,
+    /// The sandbox has no program git.
+    GitMissing,
     /// No such agent or harness in the organisation.
     AgentNotFound,
     /// No such API key.
@@ -75,6 +97,8 @@ pub enum Reason {
     TooManyExecutions,
     /// As many readers as the sandbox can serve watch its executions.
     TooManyObservers,
+    /// As many ports are exposed as can be.
+    TooManyPorts,
     /// The upstream limits the caller's rate.
     UpstreamRateLimited,
     /// The provider service does not answer.
@@ -110,6 +134,17 @@ impl Reason {
         Self::SandboxExpired,
         Self::ExecutionNotFound,
         Self::FileNotFound,
+        Self::FileAccessDenied,
+        Self::NotADirectory,
+        Self::IsADirectory,
+        Self::NotARegularFile,
+        Self::DirectoryNotEmpty,
+        Self::FileExists,
+        Self::DiskFull,
+        Self::FileTooLarge,
+        Self::ContentMismatch,
+        Self::ArchiveInvalid,
+        Self::GitMissing,
         Self::AgentNotFound,
         Self::ApiKeyNotFound,
         Self::SecretNotFound,
@@ -136,6 +171,7 @@ impl Reason {
         Self::QuotaExceeded,
         Self::TooManyExecutions,
         Self::TooManyObservers,
+        Self::TooManyPorts,
         Self::UpstreamRateLimited,
         Self::ProviderUnavailable,
         Self::HolderUnavailable,
@@ -150,6 +186,7 @@ impl Reason {
     ];
 
     /// The name on the wire, UPPER_SNAKE, and the gRPC code that it always comes with.
+    #[expect(clippy::too_many_lines, reason = "a table, of a line for each")]
     const fn row(self) -> (&'static str, Code) {
         match self {
             Self::InvalidField => ("INVALID_FIELD", Code::InvalidArgument),
@@ -160,6 +197,17 @@ impl Reason {
             Self::SandboxExpired => ("SANDBOX_EXPIRED", Code::NotFound),
             Self::ExecutionNotFound => ("EXECUTION_NOT_FOUND", Code::NotFound),
             Self::FileNotFound => ("FILE_NOT_FOUND", Code::NotFound),
+            Self::FileAccessDenied => ("FILE_ACCESS_DENIED", Code::PermissionDenied),
+            Self::NotADirectory => ("NOT_A_DIRECTORY", Code::FailedPrecondition),
+            Self::IsADirectory => ("IS_A_DIRECTORY", Code::FailedPrecondition),
+            Self::NotARegularFile => ("NOT_A_REGULAR_FILE", Code::FailedPrecondition),
+            Self::DirectoryNotEmpty => ("DIRECTORY_NOT_EMPTY", Code::FailedPrecondition),
+            Self::FileExists => ("FILE_EXISTS", Code::AlreadyExists),
+            Self::DiskFull => ("DISK_FULL", Code::ResourceExhausted),
+            Self::FileTooLarge => ("FILE_TOO_LARGE", Code::ResourceExhausted),
+            Self::ContentMismatch => ("CONTENT_MISMATCH", Code::DataLoss),
+            Self::ArchiveInvalid => ("ARCHIVE_INVALID", Code::InvalidArgument),
+            Self::GitMissing => ("GIT_MISSING", Code::FailedPrecondition),
             Self::AgentNotFound => ("AGENT_NOT_FOUND", Code::NotFound),
             Self::ApiKeyNotFound => ("API_KEY_NOT_FOUND", Code::NotFound),
             Self::SecretNotFound => ("SECRET_NOT_FOUND", Code::NotFound),
@@ -186,6 +234,7 @@ impl Reason {
             Self::QuotaExceeded => ("QUOTA_EXCEEDED", Code::ResourceExhausted),
             Self::TooManyExecutions => ("TOO_MANY_EXECUTIONS", Code::ResourceExhausted),
             Self::TooManyObservers => ("TOO_MANY_OBSERVERS", Code::ResourceExhausted),
+            Self::TooManyPorts => ("TOO_MANY_PORTS", Code::ResourceExhausted),
             Self::UpstreamRateLimited => ("UPSTREAM_RATE_LIMITED", Code::ResourceExhausted),
             Self::ProviderUnavailable => ("PROVIDER_UNAVAILABLE", Code::Unavailable),
             Self::HolderUnavailable => ("HOLDER_UNAVAILABLE", Code::Unavailable),

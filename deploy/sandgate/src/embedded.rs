@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use sandgate_kit::{KitArgs, Running, StartError};
+use sandgate_kit::{KitArgs, PortArgs, Running, StartError};
 use sandgate_provider_container::{Args as ContainerArgs, Container};
 use sandgate_provider_e2b::{Args as E2bArgs, E2b};
 use sandgate_provider_local::{Args as LocalArgs, Local};
@@ -44,6 +44,7 @@ impl Embedded {
             tls_cert: None,
             tls_key: None,
             tls_ca: None,
+            ports: ports()?,
             process: process.clone(),
         };
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -53,6 +54,18 @@ impl Embedded {
             Self::E2b => sandgate_kit::start(e2b()?, &kit, free).await,
         }
     }
+}
+
+/// Where exposed ports listen, configured by the environment.
+fn ports() -> Result<PortArgs, StartError> {
+    Ok(settings::<Ports>()?.args)
+}
+
+/// What all embedded providers have in common.
+#[derive(Debug, clap::Parser)]
+struct Ports {
+    #[command(flatten)]
+    args: PortArgs,
 }
 
 /// The local provider, configured by its environment, with the gateway's data folder.

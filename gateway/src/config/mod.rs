@@ -3,6 +3,7 @@
 mod audit;
 mod connections;
 mod features;
+mod files;
 mod identity;
 mod keys;
 mod limits;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 pub use audit::AuditArgs;
 pub use connections::ConnectionArgs;
 pub use features::FeatureArgs;
+pub use files::{FileArgs, FilesPlace};
 pub use identity::IdentityArgs;
 pub use keys::{KeyArgs, KeysError};
 pub use limits::LimitArgs;
@@ -116,6 +118,9 @@ pub struct GatewayArgs {
     /// Limits.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// Session files.
+    #[command(flatten)]
+    pub files: FileArgs,
     /// The audit log.
     #[command(flatten)]
     pub audit: AuditArgs,
@@ -155,6 +160,8 @@ pub struct Config {
     pub keys: KeyArgs,
     /// Limits.
     pub limits: LimitArgs,
+    /// Where the content of session files is kept.
+    pub files: FilesPlace,
     /// The audit log.
     pub audit: AuditArgs,
     /// Capabilities.
@@ -175,6 +182,9 @@ pub enum ConfigError {
         "cannot use a database of the kind {0}: give sqlite:PATH, or leave SANDGATE_DATABASE_URL unset"
     )]
     Database(String),
+    /// Nobody could keep session files there.
+    #[error("{0}")]
+    Files(String),
     /// Nothing says where to keep things.
     #[error("neither HOME nor XDG_STATE_HOME is set: give --data-dir")]
     NoFolder,
@@ -214,6 +224,7 @@ impl GatewayArgs {
                 }
             },
         };
+        let files = self.files.place(&data_dir).map_err(ConfigError::Files)?;
         Ok(Config {
             listen: self.listen,
             database,
@@ -238,6 +249,7 @@ impl GatewayArgs {
             identity: self.identity,
             keys: self.keys,
             limits: self.limits,
+            files,
             audit: self.audit,
             features: self.features,
             connections: self.connections,

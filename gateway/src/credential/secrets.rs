@@ -140,18 +140,14 @@ impl Secrets {
             return Ok(());
         };
         let (store, org_id) = (&self.safe.store, &session.org_id);
-        let kept = store.bytes_of_org(org_id).await?;
+        let kept = store.bytes_of_org(org_id).await? + store.file_bytes_of_org(org_id).await?;
         let replaced = store.value(ValueKind::Secret, org_id, owner, name).await?;
         let replaced = replaced.map_or(0, |old| old.size);
         let others = u64::try_from(kept - replaced).unwrap_or_default();
         if others.saturating_add(size) <= limit {
             return Ok(());
         }
-        Err(problem::quota_exceeded(
-            "session_bytes",
-            org_id,
-            "the organisation keeps as many bytes in its sessions as it may; delete what is not needed any more, or have the limit raised",
-        ))
+        Err(problem::too_many_session_bytes(org_id))
     }
 }
 

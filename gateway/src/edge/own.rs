@@ -73,7 +73,9 @@ where
         facts: &mut Facts,
     ) -> Result<Response<Body>> {
         let (mut parts, body) = request.into_parts();
-        let first = relay::first(body, !method.client_streaming).await?;
+        let first = relay::first(body, !method.client_streaming);
+        let first = timeout(relay::FIRST_MESSAGE, first).await;
+        let first = first.unwrap_or_else(|_| Err(problem::deadline_exceeded()))?;
         // Only of messages that are flagged as compressed, which are refused by now.
         parts.headers.remove(GRPC_ENCODING);
         parts.extensions.insert(principal.clone());
@@ -83,12 +85,15 @@ where
 
         let request_id = named.request_id();
         let repeatable = match request_id {
-            Ok(Some(request_id)) if !method.replays_itself => Some(Repeatable {
-                owner: &principal.owner,
-                request_id,
-                method: method.path,
-                message: &message,
-            }),
+            // A stream is told of more than once: its service joins and repeats it.
+            Ok(Some(request_id)) if !method.replays_itself && !method.server_streaming => {
+                Some(Repeatable {
+                    owner: &principal.owner,
+                    request_id,
+                    method: method.path,
+                    message: &message,
+                })
+            }
             _ => None,
         };
         if let Some(asked) = &repeatable

@@ -3,17 +3,17 @@
 use std::{error::Error as _, future::Future, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use http::{HeaderValue, header::AUTHORIZATION};
+use http::HeaderValue;
 use prost::Message as _;
 use sandgate_proto::{
-    CONTEXT_METADATA, Outcome, Problem, STATE_METADATA, limits,
+    Outcome, Problem, STATE_METADATA, limits,
     provider::v1::{ProviderContext, ProviderState},
     v1::{self, Capabilities, Sandbox, SandboxSpec, sandbox_service_client::SandboxServiceClient},
 };
 use sandgate_service::Wire;
 use tokio::time::timeout;
 use tonic::{
-    Code, Request, Response, Status,
+    Code, Response, Status,
     metadata::{MetadataMap, MetadataValue},
 };
 
@@ -23,7 +23,7 @@ use crate::{clock, problem, problem::Result};
 /// A provider context, encoded once for all calls about one sandbox.
 #[derive(Clone)]
 pub(crate) struct Context {
-    encoded: Vec<u8>,
+    pub(super) encoded: Vec<u8>,
     header: HeaderValue,
 }
 
@@ -227,23 +227,6 @@ impl Lane {
         }
     }
 
-    fn request<T>(&self, body: T, context: Option<&Context>, patience: Duration) -> Request<T> {
-        let mut request = Request::new(body);
-        request.set_timeout(patience);
-        let metadata = request.metadata_mut();
-        if let Some(context) = context {
-            let mut value = MetadataValue::from_bytes(&context.encoded);
-            value.set_sensitive(true);
-            metadata.insert_bin(CONTEXT_METADATA, value);
-        }
-        if let Some(authorization) = &self.authorization {
-            let mut headers = std::mem::take(metadata).into_headers();
-            headers.insert(AUTHORIZATION, authorization.clone());
-            *metadata = MetadataMap::from_headers(headers);
-        }
-        request
-    }
-
     async fn call<T, F>(
         &self,
         patience: Duration,
@@ -264,7 +247,7 @@ impl Lane {
     }
 
     /// A provider's own problem as it said it; everything else is a failure of the way to it.
-    fn problem(&self, status: &Status) -> Problem {
+    pub(super) fn problem(&self, status: &Status) -> Problem {
         if status.code() == Code::Unauthenticated {
             return problem::not_let_in(&self.provider);
         }

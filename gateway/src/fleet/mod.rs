@@ -4,7 +4,9 @@
 mod call;
 mod endpoint;
 mod failure;
+mod files;
 mod health;
+mod request;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,6 +18,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use call::{Answer, Context, Renewed};
 pub(crate) use endpoint::{Endpoint, Runtimes, Seen};
 pub(crate) use failure::failure;
+pub(crate) use files::{Archive, Moved, Piece};
 
 use crate::{problem, problem::Result};
 

@@ -58,7 +58,7 @@ impl First {
 
     /// The whole body: this message and what is left.
     pub(crate) fn body(self) -> Body {
-        super::request::body(self)
+        super::request::body(self, None)
     }
 }
 

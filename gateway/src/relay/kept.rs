@@ -9,7 +9,7 @@ use sandgate_proto::{Problem, Reason, methods::Method};
 use tonic::body::Body;
 use uuid::Uuid;
 
-use super::{Asked, LOOKS, Relay, Relayed};
+use super::{Asked, Relay, Relayed, looks::looks};
 use crate::{
     facts::Facts, ids::SandboxRef, principal::Principal, problem::Result, sandbox::Target,
 };
@@ -32,7 +32,7 @@ impl Relay {
         facts: &mut Facts,
         problem: Problem,
     ) -> Result<Response<Reply>> {
-        if method.scope != LOOKS || !is_gone(problem.reason()) {
+        if !looks(method) || !is_gone(problem.reason()) {
             return Err(problem);
         }
         // Nothing is said to who may not look, nor of what is another's.

@@ -3,6 +3,7 @@
 
 mod first;
 mod kept;
+mod looks;
 mod request;
 mod response;
 mod scan;
@@ -29,14 +30,13 @@ use crate::{
 };
 pub(crate) use first::First;
 pub(crate) use kept::{Reply, answered};
+use looks::{at_rest, looks, uses};
 pub(crate) use response::{Relayed, trailers};
 use scan::Shape;
 use time::{Deadlines, in_time, late};
 
 /// How long a caller may take to send its first message.
-const FIRST_MESSAGE: Duration = Duration::from_secs(30);
-/// Calls that only look at what ran. They do not start a stopped sandbox.
-const LOOKS: &str = "executions.read";
+pub(crate) const FIRST_MESSAGE: Duration = Duration::from_secs(30);
 
 /// The relay. Cheap to clone.
 #[derive(Clone)]
@@ -59,8 +59,10 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    fn looks(&self) -> bool {
-        self.method.scope == LOOKS
+    /// What is in use for as long as bytes of this call flow.
+    fn in_use(&self, target: &Arc<Target>) -> Option<Arc<Target>> {
+        let streams = self.method.client_streaming || self.method.server_streaming;
+        (streams && uses(self.method)).then(|| target.clone())
     }
 }
 
@@ -127,7 +129,7 @@ impl Relay {
         {
             return Ok(reply);
         }
-        let response = response::downstream(provider, response, end)?;
+        let response = response::downstream(provider, response, end, call.in_use(&target))?;
         Ok(response.map(Reply::Left))
     }
 
@@ -148,7 +150,8 @@ impl Relay {
         let needs = Needs {
             scope: call.method.scope,
             default_sandbox: call.method.makes_default_sandbox,
-            running: !call.looks(),
+            at_rest: at_rest(call.method),
+            uses: uses(call.method),
         };
         let (session_id, wanted) = (call.wanted.session_id, &call.wanted.wanted);
         let route = self
@@ -166,7 +169,7 @@ impl Relay {
         &self,
         call: &Passing<'_>,
         first: First,
-        target: &Target,
+        target: &Arc<Target>,
     ) -> Result<(Arc<str>, Response<WireBody>, Option<Instant>)> {
         let (method, asked) = (call.method, call.asked);
         let lane = self.sandboxes.lane_to(target, call.worker)?;
@@ -178,7 +181,8 @@ impl Relay {
             None => method.default_deadline(),
         };
         let (path, headers) = (&call.parts.uri, &call.parts.headers);
-        let upstream = request::upstream(path, headers, first, target, &lane, left)?;
+        let body = request::body(first, call.in_use(target));
+        let upstream = request::upstream(path, headers, body, target, &lane, left)?;
         let answer = send(&lane, upstream);
         let response = match deadlines.headers {
             None => answer.await?,
@@ -199,7 +203,7 @@ impl Relay {
         target: &Target,
         reason: Reason,
     ) -> Result<Option<Response<Reply>>> {
-        if call.looks() {
+        if looks(call.method) {
             if !kept::is_gone(reason) {
                 return Ok(None);
             }
@@ -213,7 +217,7 @@ impl Relay {
         }
         let target = self.route(call).await?;
         let (provider, response, end) = self.pass_on(call, first, &target).await?;
-        let response = response::downstream(provider, response, end)?;
+        let response = response::downstream(provider, response, end, call.in_use(&target))?;
         Ok(Some(response.map(Reply::Left)))
     }
 }

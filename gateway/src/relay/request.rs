@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -32,12 +33,12 @@ const FORWARDED: [HeaderName; 3] = [
 pub(super) fn upstream(
     path: &Uri,
     headers: &HeaderMap,
-    first: First,
+    body: Body,
     target: &Target,
     lane: &Lane,
     left: Option<Duration>,
 ) -> Result<Request<Body>> {
-    let mut request = Request::new(body(first));
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.version_mut() = Version::HTTP_2;
     *request.uri_mut() = path.clone();
@@ -76,12 +77,14 @@ fn forward(headers: &HeaderMap, out: &mut HeaderMap) -> Result<()> {
 
 /// One frame where that is all; else the first message and then the rest. The frames of a body made
 /// by chaining end with an empty one, of which HTTP/2 peers tolerate a hundred on a connection.
-pub(super) fn body(first: First) -> Body {
+/// `used`: what is in use while it flows.
+pub(super) fn body(first: First, used: Option<Arc<Target>>) -> Body {
     match first.rest {
         None => Body::new(Full::new(first.read)),
         Some(rest) => Body::new(FirstAndRest {
             first: Some(first.read),
             rest,
+            used,
         }),
     }
 }
@@ -91,6 +94,7 @@ pin_project! {
         first: Option<Bytes>,
         #[pin]
         rest: Body,
+        used: Option<Arc<Target>>,
     }
 }
 
@@ -109,7 +113,12 @@ impl HttpBody for FirstAndRest {
         loop {
             match this.rest.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
-                other => return other,
+                other => {
+                    if let (Poll::Ready(Some(Ok(_))), Some(used)) = (&other, this.used) {
+                        used.still_used();
+                    }
+                    return other;
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use sandgate_service::WireBody;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::{Code, Status};
 
-use crate::{fleet, problem};
+use crate::{fleet, problem, sandbox::Target};
 
 /// Metadata of an answer that a caller gets to see.
 const FORWARDED: [HeaderName; 4] = [
@@ -27,11 +27,13 @@ const FORWARDED: [HeaderName; 4] = [
     CONTENT_TYPE,
 ];
 
-/// The response for the caller. `deadline` ends it wherever it is then. What is no gRPC is an error.
+/// The response for the caller. `deadline` ends it wherever it is then; `used` is in use while it
+/// flows. What is no gRPC is an error.
 pub(super) fn downstream(
     provider: Arc<str>,
     response: Response<WireBody>,
     deadline: Option<Instant>,
+    used: Option<Arc<Target>>,
 ) -> Result<Response<Relayed>, Problem> {
     if !is_grpc(&response) {
         tracing::warn!(provider = &*provider, status = %response.status(), "a provider's answer is no gRPC");
@@ -46,6 +48,7 @@ pub(super) fn downstream(
         deadline,
         timer: None,
         provider,
+        used,
         ended,
     };
     Ok(Response::from_parts(parts, body))
@@ -136,6 +139,7 @@ pin_project! {
         #[pin]
         timer: Option<Sleep>,
         provider: Arc<str>,
+        used: Option<Arc<Target>>,
         ended: bool,
     }
 }
@@ -156,7 +160,12 @@ impl HttpBody for Relayed {
             match this.inner.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
-                    Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Ok(data) => {
+                        if let Some(used) = this.used {
+                            used.still_used();
+                        }
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
                     Err(frame) => {
                         *this.ended = true;
                         let trailers = frame.into_trailers().unwrap_or_default();

@@ -7,10 +7,14 @@ mod built;
 mod connection;
 mod page;
 mod provider;
+mod reader;
 mod rotation;
 mod sandbox;
 mod secret;
 mod session;
+mod session_file;
+mod session_file_content;
+mod session_file_wire;
 
 use sandgate_proto::{Problem, Reason};
 use tonic::{Request, Response};
@@ -25,6 +29,7 @@ pub(crate) use rotation::Rotation;
 pub(crate) use sandbox::SandboxRpc;
 pub(crate) use secret::SecretRpc;
 pub(crate) use session::SessionRpc;
+pub(crate) use session_file::SessionFileRpc;
 
 use crate::{facts::Made, principal::Principal, problem::Result};
 

@@ -6,6 +6,7 @@ use sandgate_proto::{
     Problem,
     v1::{self, SandboxState, sandbox_service_server::SandboxService},
 };
+use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status};
 
 use super::{page::Page, principal};
@@ -15,8 +16,9 @@ use crate::{
     fleet::Fleet,
     ids::{self, SandboxRef},
     problem::Result as Outcome,
-    sandbox::{Sandboxes, describe},
+    sandbox::{Created, Sandboxes, describe, wait_time},
     store::{PageKey, SandboxFilter, SandboxRecord, SessionRecord},
+    transfer::{Place, Transfers, not_uploaded, uploaded},
 };
 
 /// How long a provider may take to say what it can do.
@@ -25,12 +27,50 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// SandboxService over the sandboxes and their providers.
 pub(crate) struct SandboxRpc {
     sandboxes: Sandboxes,
+    transfers: Transfers,
     fleet: Arc<Fleet>,
 }
 
 impl SandboxRpc {
-    pub(crate) fn new(sandboxes: Sandboxes, fleet: Arc<Fleet>) -> Self {
-        Self { sandboxes, fleet }
+    pub(crate) fn new(sandboxes: Sandboxes, transfers: Transfers, fleet: Arc<Fleet>) -> Self {
+        Self {
+            sandboxes,
+            transfers,
+            fleet,
+        }
+    }
+
+    /// What became of the files that a new sandbox begins with; nothing yet where the caller does not
+    /// wait for it. The copies go on either way.
+    async fn uploads(
+        &self,
+        created: &Created,
+        files: Vec<v1::FileTransfer>,
+        place: Option<Place>,
+        until: Option<Instant>,
+    ) -> Outcome<Vec<v1::FileTransferResult>> {
+        let copied = self.copied(created, files.clone(), place, until).await;
+        copied.or_else(|problem| not_uploaded(&created.sandbox, &files, problem))
+    }
+
+    async fn copied(
+        &self,
+        created: &Created,
+        files: Vec<v1::FileTransfer>,
+        place: Option<Place>,
+        until: Option<Instant>,
+    ) -> Outcome<Vec<v1::FileTransferResult>> {
+        let (session, sandbox_id) = (&created.session, created.sandbox.sandbox_id);
+        let upload = self.transfers.upload(session, sandbox_id, files, place);
+        let Some(seen) = upload.await? else {
+            return Ok(Vec::new());
+        };
+        match until {
+            None => uploaded(seen).await,
+            Some(until) => timeout_at(until, uploaded(seen))
+                .await
+                .unwrap_or(Ok(Vec::new())),
+        }
     }
 
     async fn find<T>(
@@ -53,17 +93,26 @@ impl SandboxService for SandboxRpc {
         request: Request<v1::CreateSandboxRequest>,
     ) -> Result<Response<v1::CreateSandboxResponse>, Status> {
         let principal = principal(&request)?;
-        let created = self
-            .sandboxes
-            .create(&principal, request.into_inner())
-            .await?;
+        let asked = request.into_inner();
+        let wait = wait_time(asked.wait_timeout)?;
+        let until = wait.and_then(|wait| Instant::now().checked_add(wait));
+        let files = asked.upload_files.clone();
+        let place = match files.is_empty() {
+            true => None,
+            false => self.transfers.place_of(&principal, &asked).await?,
+        };
+        let created = self.sandboxes.create(&principal, asked).await?;
+        let uploads = match files.is_empty() {
+            true => Vec::new(),
+            false => self.uploads(&created, files, place, until).await?,
+        };
         let made = Made {
             sandbox_id: Some(created.sandbox.sandbox_id),
             ..Made::default()
         };
         let answer = v1::CreateSandboxResponse {
             sandbox: Some(describe(&created.sandbox)?),
-            uploads: created.uploads,
+            uploads,
             replayed: created.replayed,
         };
         Ok(super::made(answer, made))

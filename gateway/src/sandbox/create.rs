@@ -1,14 +1,12 @@
 //! Creating: the intent first, then the provider, then the fact; taken back where it fails.
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
+use futures::FutureExt as _;
 use prost::Message as _;
 use sandgate_proto::{
     Problem, Reason,
-    v1::{
-        CreateSandboxRequest, FileTransfer, FileTransferResult, Lifecycle, OnIdle, SandboxSpec,
-        SandboxState,
-    },
+    v1::{CreateSandboxRequest, FileTransfer, Lifecycle, OnIdle, SandboxSpec, SandboxState},
 };
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
@@ -30,29 +28,15 @@ const CAPABILITIES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The answer of a create.
 pub(crate) struct Created {
+    pub(crate) session: SessionRecord,
     pub(crate) sandbox: SandboxRecord,
-    /// What became of the files that were to be copied in; empty while it is being made.
-    pub(crate) uploads: Vec<FileTransferResult>,
     /// An earlier call made it.
     pub(crate) replayed: bool,
 }
 
-impl Created {
-    fn new(sandbox: SandboxRecord, files: &[FileTransfer], replayed: bool) -> Self {
-        let uploads = match state(&sandbox) {
-            SandboxState::Creating => Vec::new(),
-            _ => uploads::results(&sandbox, files),
-        };
-        Self {
-            sandbox,
-            uploads,
-            replayed,
-        }
-    }
-}
-
 impl Sandboxes {
-    /// Makes a sandbox, or finds the one that the same request made before.
+    /// Makes a sandbox, or finds the one that the same request made before. The files that it begins
+    /// with are noted with it.
     pub(crate) async fn create(
         &self,
         principal: &Principal,
@@ -63,16 +47,29 @@ impl Sandboxes {
         let wait = wait_time(request.wait_timeout)?;
         let files = request.upload_files.clone();
         let intent = self.intent(&session, request).await?;
-        let (sandbox, replayed) = self.claim(intent).await?;
-        let flight = match state(&sandbox) {
+        if let Err(problem) = self.check_files(session_id, &files).await
+            // Who repeats a create may have deleted them since.
+            && !self.store.was_asked_for(&intent).await?
+        {
+            return Err(problem);
+        }
+        let (sandbox, replayed) = self.claim(&session, intent, files).await?;
+        let made = match state(&sandbox) {
             SandboxState::Creating => self.creation(&session, &sandbox),
-            _ => return Ok(Created::new(sandbox, &files, replayed)),
+            _ => ready(Ok(sandbox.clone())).boxed().shared(),
         };
         let sandbox = match wait {
-            None => flight.await?,
-            Some(wait) => timeout(wait, flight).await.unwrap_or(Ok(sandbox))?,
+            None => made.await?,
+            Some(wait) => match timeout(wait, made.clone()).await {
+                Ok(made) => made?,
+                Err(_) => made.now_or_never().unwrap_or(Ok(sandbox))?,
+            },
         };
-        Ok(Created::new(sandbox, &files, replayed))
+        Ok(Created {
+            session,
+            sandbox,
+            replayed,
+        })
     }
 
     /// A sandbox that is made on first use, by its alias; made now if there is none.
@@ -157,10 +154,18 @@ impl Sandboxes {
     }
 
     /// Commits the intent, unless the same request did before; `true` then.
-    async fn claim(&self, intent: SandboxRecord) -> Result<(SandboxRecord, bool)> {
+    async fn claim(
+        &self,
+        session: &SessionRecord,
+        intent: SandboxRecord,
+        files: Vec<FileTransfer>,
+    ) -> Result<(SandboxRecord, bool)> {
         let most = self.limits.quota_sandboxes;
         let event = events::made(&intent)?;
-        let outcome = self.store.insert_sandbox(&intent, most, Some(&event));
+        let upload = (!files.is_empty()).then(|| self.upload_of(session, intent.sandbox_id, files));
+        let outcome = self
+            .store
+            .insert_sandbox_with(&intent, most, Some(&event), upload.as_ref());
         let outcome = match outcome.await? {
             SandboxInsert::Done(outcome) => outcome,
             SandboxInsert::OverQuota => {
@@ -201,7 +206,7 @@ impl Sandboxes {
 }
 
 /// How long a caller waits; none: to the end.
-pub(super) fn wait_time(wait: Option<prost_types::Duration>) -> Result<Option<Duration>> {
+pub(crate) fn wait_time(wait: Option<prost_types::Duration>) -> Result<Option<Duration>> {
     let Some(wait) = wait else {
         return Ok(None);
     };

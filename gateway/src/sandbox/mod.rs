@@ -26,6 +26,7 @@ mod clocks;
 mod closing;
 mod compare;
 mod context;
+mod copy;
 mod create;
 mod creation;
 mod describe;
@@ -54,18 +55,23 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub(crate) use compare::{Action, Comparison};
+pub(crate) use copy::Road;
+pub(crate) use create::{Created, wait_time};
 pub(crate) use describe::describe;
-pub(crate) use route::{Needs, Target};
+pub(crate) use route::{AtRest, Needs, Target};
+pub(crate) use uploads::{UPLOAD_FILES, absolute, asked as uploads_asked, failed, result};
 
 use crate::{
     clock::{Clock, span},
     config::{LimitArgs, Pace},
     credential::Credentials,
+    file::Files,
     fleet::{Fleet, Lane},
     ids::SandboxRef,
     kept::Kept,
     principal::{Owner, Principal},
     problem::{self, Result},
+    replay::Replays,
     session::Sessions,
     store::{Changes, SandboxFilter, SandboxRecord, SessionRecord, Store},
     vault::Vault,
@@ -90,6 +96,8 @@ pub(crate) struct Sandboxes {
     sessions: Arc<Sessions>,
     credentials: Arc<Credentials>,
     kept: Arc<Kept>,
+    files: Arc<Files>,
+    replays: Arc<Replays>,
     vault: Vault,
     limits: LimitArgs,
     gateway_id: Uuid,
@@ -109,6 +117,8 @@ pub(crate) struct Parts {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) kept: Arc<Kept>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) replays: Arc<Replays>,
     pub(crate) vault: Vault,
     pub(crate) limits: LimitArgs,
     pub(crate) gateway_id: Uuid,
@@ -124,6 +134,8 @@ impl Sandboxes {
             sessions: parts.sessions,
             credentials: parts.credentials,
             kept: parts.kept,
+            files: parts.files,
+            replays: parts.replays,
             vault: parts.vault,
             limits: parts.limits,
             gateway_id: parts.gateway_id,

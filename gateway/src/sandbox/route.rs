@@ -45,8 +45,21 @@ pub(crate) struct Needs {
     pub(crate) scope: &'static str,
     /// An empty sandbox_id makes the default sandbox.
     pub(crate) default_sandbox: bool,
-    /// A sandbox that does not run is started, where its spec allows it.
-    pub(crate) running: bool,
+    /// What becomes of a sandbox that does not run.
+    pub(crate) at_rest: AtRest,
+    /// The call is a use of the sandbox, so that its clocks begin anew.
+    pub(crate) uses: bool,
+}
+
+/// What a call does with a sandbox that is stopped or paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtRest {
+    /// It is started, where its spec allows it.
+    Start,
+    /// The call is refused.
+    Refuse,
+    /// The call is for its provider all the same.
+    Stay,
 }
 
 impl Target {
@@ -84,10 +97,15 @@ impl Target {
     }
 
     /// Notes a use. A look is none.
-    fn used(&self, needs: Needs) {
-        if needs.running {
+    pub(super) fn used(&self, needs: Needs) {
+        if needs.uses {
             self.touch.now();
         }
+    }
+
+    /// Notes that a call that uses it goes on. As cheap as a look at the clock.
+    pub(crate) fn still_used(&self) {
+        self.touch.now();
     }
 
     pub(super) fn org_id(&self) -> &str {
@@ -152,6 +170,12 @@ impl Sandboxes {
         self.fleet
             .provider(&target.provider)?
             .lane(&target.instance_id, Some(worker))
+    }
+
+    /// The way to it for the gateway's own calls.
+    pub(super) fn own_lane_to(&self, target: &Target) -> Result<Lane> {
+        let provider = self.fleet.provider(&target.provider)?;
+        provider.lane(&target.instance_id, None)
     }
 
     async fn target(
@@ -241,17 +265,21 @@ impl Sandboxes {
             SandboxState::Deleted => Err(problem::sandbox_not_found(wanted)),
             SandboxState::Creating => self.creation(session, &sandbox).await,
             SandboxState::Starting => self.start(session, sandbox).await,
-            SandboxState::Stopped
-            | SandboxState::Paused
-            | SandboxState::Stopping
-            | SandboxState::Pausing
-                if needs.running && auto_start(&sandbox) =>
+            other if needs.at_rest == AtRest::Stay && is_at_rest(other) => Ok(sandbox),
+            other
+                if needs.at_rest == AtRest::Start && is_at_rest(other) && auto_start(&sandbox) =>
             {
                 self.start(session, sandbox).await
             }
             other => Err(problem::not_running(sandbox.sandbox_id, state_name(other))),
         }
     }
+}
+
+/// Whether it is stopped or paused, or about to be.
+fn is_at_rest(state: SandboxState) -> bool {
+    use SandboxState::{Paused, Pausing, Stopped, Stopping};
+    matches!(state, Stopped | Paused | Stopping | Pausing)
 }
 
 /// Whether a call may start the sandbox; yes unless its spec says no.

@@ -1,57 +1,121 @@
-//! Session files that a new sandbox begins with.
+//! Session files that a new sandbox begins with: there before anything is made, and kept with its row
+//! until they are copied.
 
+use prost::Message as _;
 use sandgate_proto::{
-    Problem, Reason,
-    v1::{self, FileTransfer, FileTransferResult},
+    Problem,
+    v1::{self, CreateSandboxRequest, FileTransfer, FileTransferResult},
+};
+use uuid::{Builder, Uuid};
+
+use super::Sandboxes;
+use crate::{
+    clock,
+    file::{normal, well_formed},
+    principal::Owner,
+    problem::{self, Result},
+    replay::Repeatable,
+    store::{SessionRecord, UploadRecord},
 };
 
-use crate::{problem::Result, store::SandboxRecord};
-
-/// Most files that one create copies.
-const MOST: usize = 1000;
+/// What stands for a method where a copy of such files is noted.
+pub(crate) const UPLOAD_FILES: &str = "upload_files";
 
 /// Refuses a list that is malformed, before anything is made.
 pub(super) fn check(files: &[FileTransfer]) -> Result<()> {
-    if files.len() > MOST {
-        let message =
-            "has more than 1,000 files; copy the others with SessionFileService.UploadToSandbox";
-        return Err(Problem::invalid_field("upload_files", message));
-    }
-    for (place, file) in files.iter().enumerate() {
-        let paths = [
-            ("session_path", &file.session_path),
-            ("sandbox_path", &file.sandbox_path),
-        ];
-        if let Some((name, _)) = paths.iter().find(|(_, path)| path.is_empty()) {
-            let field = format!("upload_files[{place}].{name}");
-            return Err(Problem::invalid_field(field, "is required"));
-        }
-    }
-    Ok(())
+    let rest = "copy the others with SessionFileService.UploadToSandbox";
+    well_formed("upload_files", rest, files)
 }
 
-/// What became of each file. A session has no files before it can be given any, so none is copied.
-pub(super) fn results(sandbox: &SandboxRecord, files: &[FileTransfer]) -> Vec<FileTransferResult> {
-    let missing = v1::Reason {
-        code: Reason::FileNotFound.name().to_owned(),
-        message: "the session has no file at this path; write it first, then copy it".to_owned(),
-    };
-    files
-        .iter()
-        .map(|file| FileTransferResult {
-            session_path: file.session_path.clone(),
-            sandbox_path: absolute(&sandbox.workspace_path, &file.sandbox_path),
-            bytes: 0,
-            error: Some(missing.clone()),
-        })
-        .collect()
+/// The result of a copy that failed.
+pub(crate) fn failed(file: &FileTransfer, problem: &Problem) -> FileTransferResult {
+    result(file, 0, Some(problem))
 }
 
-fn absolute(workspace: &str, path: &str) -> String {
+/// The result of a copy.
+pub(crate) fn result(
+    file: &FileTransfer,
+    bytes: u64,
+    problem: Option<&Problem>,
+) -> FileTransferResult {
+    FileTransferResult {
+        session_path: file.session_path.clone(),
+        sandbox_path: file.sandbox_path.clone(),
+        bytes,
+        error: problem.map(|problem| v1::Reason {
+            code: problem.reason().name().to_owned(),
+            message: problem.message().to_owned(),
+        }),
+    }
+}
+
+/// A path in the sandbox, made absolute.
+pub(crate) fn absolute(workspace: &str, path: &str) -> String {
     if path.starts_with('/') {
         return path.to_owned();
     }
     format!("{}/{path}", workspace.trim_end_matches('/'))
+}
+
+/// The files that a record of the store asks for.
+pub(crate) fn asked(record: &UploadRecord) -> Result<Vec<FileTransfer>> {
+    let asked = CreateSandboxRequest::decode(record.asked.as_slice());
+    let asked = asked.map_err(|error| problem::damaged("transfer row", &error))?;
+    Ok(asked.upload_files)
+}
+
+impl Sandboxes {
+    /// Refuses a create whose files are not there, before money is spent.
+    pub(super) async fn check_files(&self, session_id: Uuid, files: &[FileTransfer]) -> Result<()> {
+        for file in files {
+            let path = normal("session_path", &file.session_path)?;
+            if self.files.stat(session_id, &path).await?.is_folder {
+                return Err(problem::is_a_folder(&path));
+            }
+        }
+        Ok(())
+    }
+
+    /// The copy that a create asks for, as it is noted with the new sandbox. Its id follows from the
+    /// sandbox's, and is nobody's to guess or to use for anything else.
+    pub(crate) fn upload_of(
+        &self,
+        session: &SessionRecord,
+        sandbox_id: Uuid,
+        files: Vec<FileTransfer>,
+    ) -> UploadRecord {
+        let owner = Owner {
+            org_id: session.org_id.clone(),
+            user_id: session.user_id.clone(),
+        };
+        let of = |request_id, message: &[u8]| {
+            let repeatable = Repeatable {
+                owner: &owner,
+                request_id,
+                method: UPLOAD_FILES,
+                message,
+            };
+            self.replays.fingerprint_with_method(&repeatable)
+        };
+        let mut id = [0; 16];
+        let digest = of(sandbox_id, sandbox_id.as_bytes());
+        id.copy_from_slice(&digest[..16]);
+        let request_id = Builder::from_random_bytes(id).into_uuid();
+        let asked = CreateSandboxRequest {
+            upload_files: files,
+            ..Default::default()
+        };
+        let asked = asked.encode_to_vec();
+        UploadRecord {
+            fingerprint: of(request_id, &asked),
+            owner,
+            request_id,
+            sandbox_id,
+            session_id: session.session_id,
+            asked,
+            since: clock::now(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,22 +127,5 @@ mod tests {
         assert_eq!(absolute("/workspace", "a/b"), "/workspace/a/b");
         assert_eq!(absolute("/workspace/", "a"), "/workspace/a");
         assert_eq!(absolute("/workspace", "/tmp/a"), "/tmp/a");
-    }
-
-    #[test]
-    fn malformed_lists_are_refused() {
-        let file = |session: &str, sandbox: &str| FileTransfer {
-            session_path: session.to_owned(),
-            sandbox_path: sandbox.to_owned(),
-        };
-        assert!(check(&[file("a", "b")]).is_ok());
-        for wrong in [
-            vec![file("", "b")],
-            vec![file("a", "")],
-            vec![file("a", "b"); 1001],
-        ] {
-            let refused = check(&wrong).unwrap_err();
-            assert_eq!(refused.reason(), Reason::InvalidField);
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 use sandgate_service::{PeerError, ServerError, web::WebError};
 use thiserror::Error;
 
-use crate::{config::KeysError, identity::IdentityError};
+use crate::{config::KeysError, identity::IdentityError, objects::ObjectsError};
 
 /// Why a gateway could not start.
 #[derive(Debug, Error)]
@@ -58,6 +58,11 @@ pub enum StartError {
         /// Why not.
         cause: io::Error,
     },
+    /// Session files cannot be kept where they are to be.
+    #[error(
+        "cannot keep session files: {0}; check SANDGATE_FILES_URL and SANDGATE_FILES_OPTIONS, or the folder `files` in the data folder"
+    )]
+    Files(#[from] ObjectsError),
     /// Server reflection could not be set up.
     #[error("server reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),

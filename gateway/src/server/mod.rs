@@ -3,6 +3,7 @@
 mod error;
 mod rooms;
 mod services;
+mod upkeep;
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 

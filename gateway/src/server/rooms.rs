@@ -1,6 +1,6 @@
 //! Builds the rooms, each on those below it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use sandgate_proto::Problem;
 use sandgate_service::{Drain, PeerError, Workers, web};
@@ -14,21 +14,19 @@ use crate::{
     agent::Agents,
     audit,
     credential::{Connections, Credentials, GitHub, Safe, Secrets},
+    file::Files,
     fleet::{Fleet, Runtimes},
     identity::{Authenticator, Settings},
     kept::Kept,
-    lease,
+    objects::Objects,
     replay::Replays,
-    retain::retain,
     sandbox::{self, Sandboxes},
-    session::{Capabilities, Removals, Sessions},
+    session::{Belongings, Capabilities, Removals, Sessions},
     store::{SqliteStore, Store, StoreError},
+    transfer::Transfers,
     vault::Vault,
     watch::Watches,
 };
-
-/// How long answers of repeatable requests are kept.
-const ANSWERS: Duration = Duration::from_secs(24 * 3600);
 
 /// What calls are answered from.
 pub(super) struct Rooms {
@@ -38,6 +36,7 @@ pub(super) struct Rooms {
     pub(super) sandboxes: Sandboxes,
     pub(super) removals: Removals,
     pub(super) watches: Watches,
+    pub(super) transfers: Transfers,
     pub(super) replays: Arc<Replays>,
     pub(super) log: audit::Log,
 }
@@ -58,6 +57,7 @@ pub(super) struct Owned {
     pub(super) secrets: Arc<Secrets>,
     pub(super) connections: Arc<Connections>,
     pub(super) kept: Arc<Kept>,
+    pub(super) files: Arc<Files>,
 }
 
 impl Ground {
@@ -82,12 +82,20 @@ impl Ground {
 }
 
 impl Owned {
-    fn new(config: &Config, ground: &Ground) -> Result<Self, StartError> {
+    fn new(config: &Config, ground: &Ground, tasks: &TaskTracker) -> Result<Self, StartError> {
         let (store, fleet) = (&ground.store, &ground.fleet);
         let offer = Capabilities::new(fleet, config.features.container_sandbox());
         let offer = Arc::new(offer);
         let agents = Arc::new(Agents::new(store.clone(), offer.clone()));
         let sessions = Arc::new(Sessions::new(store.clone(), offer, agents.clone()));
+        let (objects, limits) = (Objects::open(&config.files)?, config.limits);
+        let files = Files::new(
+            store.clone(),
+            sessions.clone(),
+            objects,
+            limits,
+            tasks.clone(),
+        );
         let safe = Safe::new(store.clone(), ground.vault.clone());
         let credentials = Credentials::new(safe.clone(), config.connections.github_hosts());
         let kept = Kept::new(store.clone(), ground.vault.clone());
@@ -102,6 +110,7 @@ impl Owned {
             secrets: Arc::new(secrets),
             connections: Arc::new(connections),
             kept: Arc::new(kept),
+            files: Arc::new(files),
         })
     }
 }
@@ -122,15 +131,26 @@ impl Rooms {
         let replays = Replays::open(store.clone(), ground.vault.clone());
         let replays = Arc::new(replays.await.map_err(sealed)?);
         let (log, writer) = audit_log(config, store).await?;
-        let owned = Owned::new(config, &ground)?;
-        let sandboxes = sandboxes(config, &ground, &owned, tasks);
+        let owned = Owned::new(config, &ground, tasks)?;
+        let sandboxes = sandboxes(config, &ground, &owned, &replays, tasks);
         let removals = Removals::new(
             store.clone(),
             owned.sessions.clone(),
             sandboxes.clone(),
-            vec![owned.credentials.clone(), owned.kept.clone()],
+            Belongings {
+                at_once: vec![owned.files.clone()],
+                after_sandboxes: vec![owned.credentials.clone(), owned.kept.clone()],
+            },
             tasks.clone(),
             config.pace,
+        );
+        let transfers = Transfers::new(
+            store.clone(),
+            sandboxes.clone(),
+            owned.files.clone(),
+            replays.clone(),
+            tasks.clone(),
+            drain.clone(),
         );
         let watches = Watches::new(store, &owned.sessions, &sandboxes, drain).run(tasks);
         let rooms = Self {
@@ -140,72 +160,29 @@ impl Rooms {
             sandboxes,
             removals,
             watches,
+            transfers,
             replays,
             log,
         };
         Ok((rooms, writer))
     }
-
-    /// Starts what goes on beside the calls, until the drain begins.
-    pub(super) fn watch(&self, config: &Config, tasks: &TaskTracker, drain: &Drain) {
-        self.ground.fleet.watch(tasks, drain);
-        self.identity.watch(tasks, drain);
-        let keeper = lease::Keeper::new(
-            self.removals.clone(),
-            self.sandboxes.clone(),
-            self.ground.store.clone(),
-            config,
-            tasks.clone(),
-        );
-        tasks.spawn(keeper.run(drain.clone()));
-        let store = self.ground.store.clone();
-        let gone = move |before, limit| {
-            let store = store.clone();
-            async move { store.drop_tombstones_before(before, limit).await }
-        };
-        tasks.spawn(retain(
-            "deleted sandboxes",
-            sandbox::TOMBSTONE,
-            drain.clone(),
-            gone,
-        ));
-        let store = self.ground.store.clone();
-        let answers = move |before, limit| {
-            let store = store.clone();
-            async move { store.drop_answers_before(before, limit).await }
-        };
-        tasks.spawn(retain("answers", ANSWERS, drain.clone(), answers));
-        let kept = self.owned.kept.clone();
-        let executions = move |now, limit| {
-            let kept = kept.clone();
-            async move { kept.drop_before(now, limit).await }
-        };
-        // Each says itself when it expires.
-        tasks.spawn(retain(
-            "executions",
-            Duration::ZERO,
-            drain.clone(),
-            executions,
-        ));
-        if let Some(days) = config.audit.days() {
-            let store = self.ground.store.clone();
-            let events = move |before, limit| {
-                let store = store.clone();
-                async move { store.drop_audit_before(before, limit).await }
-            };
-            let age = Duration::from_secs(u64::from(days) * 24 * 3600);
-            tasks.spawn(retain("audit events", age, drain.clone(), events));
-        }
-    }
 }
 
-fn sandboxes(config: &Config, ground: &Ground, owned: &Owned, tasks: &TaskTracker) -> Sandboxes {
+fn sandboxes(
+    config: &Config,
+    ground: &Ground,
+    owned: &Owned,
+    replays: &Arc<Replays>,
+    tasks: &TaskTracker,
+) -> Sandboxes {
     let parts = sandbox::Parts {
         store: ground.store.clone(),
         fleet: ground.fleet.clone(),
         sessions: owned.sessions.clone(),
         credentials: owned.credentials.clone(),
         kept: owned.kept.clone(),
+        files: owned.files.clone(),
+        replays: replays.clone(),
         vault: ground.vault.clone(),
         limits: config.limits,
         gateway_id: ground.gateway_id,

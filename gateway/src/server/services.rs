@@ -8,6 +8,7 @@ use sandgate_proto::{
         connection_service_server::ConnectionServiceServer,
         provider_service_server::ProviderServiceServer,
         sandbox_service_server::SandboxServiceServer, secret_service_server::SecretServiceServer,
+        session_file_service_server::SessionFileServiceServer,
         session_service_server::SessionServiceServer,
     },
 };
@@ -16,7 +17,7 @@ use tonic::service::Routes;
 use super::rooms::Rooms;
 use crate::rpc::{
     AdminRpc, AgentRpc, AuditRpc, ConnectionRpc, Providers, Rotation, SandboxRpc, SecretRpc,
-    SessionRpc,
+    SessionFileRpc, SessionRpc,
 };
 
 /// Adds all of them.
@@ -40,7 +41,11 @@ pub(super) fn with_own(routes: Routes, rooms: &Rooms) -> Routes {
         rooms.sandboxes.clone(),
     ));
     let provider = ProviderServiceServer::new(Providers::new(rooms.ground.fleet.clone()));
-    let sandbox = SandboxRpc::new(rooms.sandboxes.clone(), rooms.ground.fleet.clone());
+    let sandbox = SandboxRpc::new(
+        rooms.sandboxes.clone(),
+        rooms.transfers.clone(),
+        rooms.ground.fleet.clone(),
+    );
     let sandbox = SandboxServiceServer::new(sandbox);
     let secret = SecretServiceServer::new(SecretRpc::new(rooms.owned.secrets.clone()));
     let session = SessionRpc::new(
@@ -50,6 +55,8 @@ pub(super) fn with_own(routes: Routes, rooms: &Rooms) -> Routes {
         rooms.watches.clone(),
     );
     let session = SessionServiceServer::new(session);
+    let session_file = SessionFileRpc::new(rooms.owned.files.clone(), rooms.transfers.clone());
+    let session_file = SessionFileServiceServer::new(session_file);
     let most = limits::MESSAGE_BYTES;
     routes
         .add_service(admin.max_decoding_message_size(most))
@@ -60,4 +67,5 @@ pub(super) fn with_own(routes: Routes, rooms: &Rooms) -> Routes {
         .add_service(sandbox.max_decoding_message_size(most))
         .add_service(secret.max_decoding_message_size(most))
         .add_service(session.max_decoding_message_size(most))
+        .add_service(session_file.max_decoding_message_size(most))
 }

@@ -23,7 +23,7 @@ pub(crate) use capability::{
 pub(crate) use describe::{DEFAULT_ALIAS, describe};
 pub(crate) use mask::Mask;
 pub(crate) use options::apply as apply_options;
-pub(crate) use removal::{Owned, Removals};
+pub(crate) use removal::{Belongings, Owned, Removals};
 
 use crate::{
     agent::Agents,

@@ -41,10 +41,18 @@ pub(crate) struct Removals {
     store: Arc<dyn Store>,
     sessions: Arc<Sessions>,
     sandboxes: Sandboxes,
-    owned: Arc<[Arc<dyn Owned>]>,
+    belongings: Arc<Belongings>,
     tasks: TaskTracker,
     runtime: Handle,
     pace: Pace,
+}
+
+/// What belongs to sessions besides their sandboxes.
+pub(crate) struct Belongings {
+    /// What goes first, however long a sandbox stays.
+    pub(crate) at_once: Vec<Arc<dyn Owned>>,
+    /// What the sandboxes may need until they are gone, and what comes of them as they go.
+    pub(crate) after_sandboxes: Vec<Arc<dyn Owned>>,
 }
 
 /// Sandboxes that are not gone yet.
@@ -56,7 +64,7 @@ impl Removals {
         store: Arc<dyn Store>,
         sessions: Arc<Sessions>,
         sandboxes: Sandboxes,
-        owned: Vec<Arc<dyn Owned>>,
+        belongings: Belongings,
         tasks: TaskTracker,
         pace: Pace,
     ) -> Self {
@@ -64,7 +72,7 @@ impl Removals {
             store,
             sessions,
             sandboxes,
-            owned: owned.into(),
+            belongings: Arc::new(belongings),
             tasks,
             runtime: Handle::current(),
             pace,
@@ -159,10 +167,14 @@ impl Removals {
         Ok(false)
     }
 
-    /// Deletes the sandboxes, then all else; whether that was all of it.
+    /// Forgets what needs no sandbox, deletes the sandboxes, then forgets all else; whether that was
+    /// all of it.
     async fn take_down(&self, session: &SessionRecord, pending: &Pending) -> Result<bool> {
         let rows = self.sandboxes.of_session(session).await?;
         pending.send_replace(rows.iter().map(|row| row.sandbox_id).collect());
+        for owned in &self.belongings.at_once {
+            owned.forget_session(session).await?;
+        }
         stream::iter(rows)
             .for_each_concurrent(DELETES, |row| async move {
                 let sandbox_id = row.sandbox_id;
@@ -175,10 +187,9 @@ impl Removals {
             })
             .await;
         if !pending.borrow().is_empty() {
-            // Secrets may be what the providers are asked with: they go last.
             return Ok(false);
         }
-        for owned in self.owned.iter() {
+        for owned in &self.belongings.after_sandboxes {
             owned.forget_session(session).await?;
         }
         Ok(true)

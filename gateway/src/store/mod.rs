@@ -5,6 +5,7 @@ mod agent;
 mod audit;
 mod event;
 mod fault;
+mod file;
 mod kept;
 mod key;
 mod life;
@@ -13,12 +14,17 @@ mod request;
 mod sandbox;
 mod session;
 mod sqlite;
+mod transfer;
 mod value;
 
 pub(crate) use agent::{AgentChanges, AgentFilter, AgentRecord, AgentStore};
 pub(crate) use audit::{AuditFilter, AuditRecord, AuditStore};
 pub(crate) use event::{EventRecord, EventStore, NewEvent};
 pub(crate) use fault::Fault;
+pub(crate) use file::{
+    FilePage, FileRecord, FileStore, FileWrite, How, NewPart, PartRecord, Removed, Reserved,
+    Unsure, Written,
+};
 pub(crate) use kept::{KeptPage, KeptRecord, KeptStore};
 pub(crate) use key::{KeyFilter, KeyRecord, KeyStore};
 pub(crate) use life::LifeStore;
@@ -29,6 +35,7 @@ pub(crate) use request::{AnswerRecord, RequestStore};
 pub(crate) use sandbox::{Changes, Looked, SandboxRecord, StateRecord};
 pub(crate) use session::{SessionChanges, SessionStore};
 pub(crate) use sqlite::SqliteStore;
+pub(crate) use transfer::{TransferRecord, TransferStore, UploadRecord};
 pub(crate) use value::{ValueKind, ValueRecord, ValueStore};
 
 use async_trait::async_trait;
@@ -61,11 +68,13 @@ pub(crate) trait Store:
     AgentStore
     + AuditStore
     + EventStore
+    + FileStore
     + KeptStore
     + KeyStore
     + LifeStore
     + RequestStore
     + SessionStore
+    + TransferStore
     + ValueStore
 {
     /// The id of this installation, made on first use; the same for all gateways on one store.
@@ -106,6 +115,18 @@ pub(crate) trait Store:
         most: Option<u32>,
         event: Option<&NewEvent>,
     ) -> Result<SandboxInsert, StoreError>;
+
+    /// As [`Self::insert_sandbox`], with the files that it begins with.
+    async fn insert_sandbox_with(
+        &self,
+        sandbox: &SandboxRecord,
+        most: Option<u32>,
+        event: Option<&NewEvent>,
+        upload: Option<&UploadRecord>,
+    ) -> Result<SandboxInsert, StoreError>;
+
+    /// Whether a sandbox of its id or its request_id is there, so that it would not be added.
+    async fn was_asked_for(&self, sandbox: &SandboxRecord) -> Result<bool, StoreError>;
 
     /// A sandbox by its id, tombstones included.
     async fn sandbox(&self, sandbox_id: Uuid) -> Result<Option<SandboxRecord>, StoreError>;

@@ -13,10 +13,18 @@ pub mod v1 {
 pub use frame::{Broken, FrameReader, put_frame};
 
 /// The highest version of the protocol that this code speaks.
-pub const HIGHEST_VERSION: u32 = 2;
+pub const HIGHEST_VERSION: u32 = 3;
 /// From this version on a runner knows `linger_ms` and `only_if_idle_ms` of Shutdown. An older one
 /// would skip them and end at once.
 pub const LINGER_VERSION: u32 = 2;
+/// From this version on a runner works on files, and connects to ports.
+pub const FILES_VERSION: u32 = 3;
+/// From this version on a runner's own program does what `git.proto` says.
+pub const GIT_VERSION: u32 = 3;
+/// Where a token lies that is lent to git in a sandbox.
+pub const GIT_CREDENTIALS: &str = "/tmp/.git-credentials";
+/// What an execution names as its program to get the runner's own, wherever that lies.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
 /// The lowest one.
 pub const LOWEST_VERSION: u32 = 1;
 /// Largest frame to the runner, in bytes: a start with 4 MiB of input, and room for the rest.

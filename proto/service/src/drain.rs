@@ -55,6 +55,11 @@ impl Drain {
         self.started.is_cancelled()
     }
 
+    /// Whether what is left has to end.
+    pub fn is_cut_off(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+
     /// Resolves when what is left has to end.
     pub async fn cut_off(&self) {
         self.cut.cancelled().await;

@@ -5,6 +5,7 @@ use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
+use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -214,7 +215,8 @@ impl Connection {
         });
         let drain = self.drain.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            answer(service.clone(), request.map(Body::new), drain.clone())
+            let request = request.map(|body| Body::new(body.map_err(|_| BrokenOff)));
+            answer(service.clone(), request, drain.clone())
         });
         let connection = self
             .http2()
@@ -253,6 +255,12 @@ impl Connection {
         http2
     }
 }
+
+/// A request of which the rest does not come. It holds no cause: tonic takes a cancelled request for
+/// one that has ended, and half of a file would be all of it.
+#[derive(Debug, Error)]
+#[error("the caller went away before its request was complete")]
+struct BrokenOff;
 
 /// One call. What the drain cuts off before its headers is answered here, what it cuts off later
 /// ends in its body.

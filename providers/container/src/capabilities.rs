@@ -14,6 +14,9 @@ const BY_GROUP: &str = "a supplementary group of its own: only a process of root
 /// As many executions as the runner holds at once.
 const EXECUTIONS: u32 = 1024;
 
+/// Of exposed ports.
+const FORWARD: &str = "a TCP forward in the provider, of what listens on loopback in the container, with any network or none; gone with the provider";
+
 /// Every feature of the contract, in the contract's order.
 const FEATURES: &[(&str, Support, &str)] = &[
     ("start", Native, ""),
@@ -48,11 +51,11 @@ const FEATURES: &[(&str, Support, &str)] = &[
         "an image's own command is not run",
     ),
     ("logs_executions", Native, ""),
-    ("files", Unsupported, ""),
-    ("archive", Unsupported, ""),
-    ("git", Unsupported, ""),
-    ("git_credentials", Unsupported, ""),
-    ("ports", Unsupported, ""),
+    ("files", Native, ""),
+    ("archive", Native, ""),
+    ("git", Native, "the image's git, where it has one"),
+    ("git_credentials", Native, ""),
+    ("ports", Native, FORWARD),
     ("network_none", Native, ""),
     (
         "network_private",

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::{
     E2b,
-    api::body::{Access, Detail, NewSandbox, State},
+    api::body::{self, Access, Detail, NewSandbox, State},
     envd::EnvdFault,
     fault::Fault,
     instance,
@@ -153,6 +153,10 @@ impl E2b {
             secure: true,
             allow_internet_access: spec.network != Network::None,
             metadata: &metadata,
+            // Its ports open by a token, or everybody who learns its id could come in.
+            network: body::Network {
+                allow_public_traffic: Some(false),
+            },
         };
         let fault = match self.api.create(key, &new).await {
             Ok(made) => return Ok(made),

@@ -16,6 +16,9 @@ pub(crate) struct Kept {
     /// What envd asks for.
     #[serde(default, serialize_with = "exposed")]
     pub(crate) token: Option<SecretString>,
+    /// What other ports ask for.
+    #[serde(default, serialize_with = "exposed")]
+    pub(crate) traffic: Option<SecretString>,
     /// As in `e2b.app`; empty: the configured one.
     #[serde(default)]
     pub(crate) domain: String,
@@ -69,6 +72,9 @@ impl Kept {
         if access.envd_access_token.is_some() {
             self.token.clone_from(&access.envd_access_token);
         }
+        if access.traffic_access_token.is_some() {
+            self.traffic.clone_from(&access.traffic_access_token);
+        }
         if let Some(domain) = &access.domain {
             self.domain.clone_from(domain);
         }
@@ -89,6 +95,7 @@ mod tests {
     fn a_state_is_read_again_and_shows_no_token() {
         let mut kept = Kept {
             token: Some("hush".into()),
+            traffic: Some("hush".into()),
             domain: "e2b.app".into(),
             ..Kept::default()
         };
@@ -101,9 +108,11 @@ mod tests {
             sandbox_id: "i".into(),
             envd_version: "0.6.13".into(),
             envd_access_token: Some("new".into()),
+            traffic_access_token: None,
             domain: None,
         });
         assert_eq!(kept.token.unwrap().expose_secret(), "new");
+        assert_eq!(kept.traffic.unwrap().expose_secret(), "hush");
         assert_eq!(kept.domain, "e2b.app");
         assert!(Kept::read(b"\0").token.is_none());
     }

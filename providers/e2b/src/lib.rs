@@ -11,6 +11,7 @@ mod instance;
 mod kept;
 mod life;
 mod marks;
+mod ports;
 mod prepare;
 mod provider;
 mod reach;

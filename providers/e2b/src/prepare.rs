@@ -137,6 +137,7 @@ pub(crate) fn visits(envd: Envd, kept: &Kept, output_limit: u64) -> Visits {
     ];
     Visits {
         envd,
+        user: kept.user.clone(),
         frames: FRAMES,
         program: program(),
         args: args.map(str::to_owned).into(),

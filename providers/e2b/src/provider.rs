@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{Client, ClientBuilder};
-use sandgate_kit::{CallContext, Instance, Kind, Page, Provider, ProviderError, Reached, Spec};
+use sandgate_kit::{
+    CallContext, Instance, Kind, Page, PortAddress, Provider, ProviderError, Reached, Spec,
+};
 use sandgate_proto::v1::{Capabilities, SandboxSpec};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::DuplexStream;
@@ -62,15 +64,19 @@ impl E2b {
         kept
     }
 
-    pub(crate) fn envd(&self, id: &str, kept: &Kept) -> Result<Envd, EnvdFault> {
-        let domain = if kept.domain.is_empty() {
+    /// The domain of a sandbox.
+    pub(crate) fn domain<'a>(&'a self, kept: &'a Kept) -> &'a str {
+        if kept.domain.is_empty() {
             &self.config.domain
         } else {
             &kept.domain
-        };
+        }
+    }
+
+    pub(crate) fn envd(&self, id: &str, kept: &Kept) -> Result<Envd, EnvdFault> {
         let address = Address {
             sandbox_id: id,
-            domain,
+            domain: self.domain(kept),
             url: &self.config.sandbox_url,
             token: kept.token.as_ref(),
         };
@@ -217,6 +223,18 @@ impl Provider for E2b {
 
     async fn delete(&self, context: &CallContext) -> Result<(), ProviderError> {
         self.remove(context).await
+    }
+
+    fn gives_ports(&self) -> bool {
+        true
+    }
+
+    async fn addresses(
+        &self,
+        context: &CallContext,
+        port: Option<u16>,
+    ) -> Result<Vec<PortAddress>, ProviderError> {
+        self.addresses_of(context, port).await
     }
 
     async fn reach(&self, context: &CallContext) -> Result<Reached<DuplexStream>, ProviderError> {

@@ -45,6 +45,7 @@ pub(crate) fn checked(mut request: ExecRequest) -> Result<Start, ProviderError> 
         terminal,
         observe: None,
         cancel_on_disconnect,
+        grace_ms: 0,
     })
 }
 
@@ -140,7 +141,8 @@ pub(crate) fn terminal(size: v1::TerminalSize) -> Result<TerminalSize, ProviderE
     })
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Whole milliseconds, at least one.
+pub(crate) fn millis(duration: Duration) -> u64 {
     // Less than a millisecond is not "never".
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)
@@ -151,14 +153,16 @@ fn invalid(field: &'static str, message: &str) -> ProviderError {
     ProviderError::new(Kind::InvalidField(field), message)
 }
 
-fn positive(duration: prost_types::Duration) -> Result<Duration, ProviderError> {
+/// A time that a command may take.
+pub(crate) fn positive(duration: prost_types::Duration) -> Result<Duration, ProviderError> {
     Duration::try_from(duration)
         .ok()
         .filter(|timeout| !timeout.is_zero())
         .ok_or_else(|| invalid("timeout", "must be positive; leave it unset for no timeout"))
 }
 
-fn execution_id(asked: String) -> Result<String, ProviderError> {
+/// The id that was asked for, or a new one.
+pub(crate) fn execution_id(asked: String) -> Result<String, ProviderError> {
     if asked.is_empty() {
         return Ok(uuid::Uuid::new_v4().to_string());
     }

@@ -6,6 +6,8 @@ use clap::Args;
 use sandgate_service::{TlsFiles, process::ProcessArgs};
 use secrecy::SecretString;
 
+use crate::PortArgs;
+
 /// Flags that every provider has.
 #[derive(Args, Clone, Debug)]
 pub struct KitArgs {
@@ -29,6 +31,9 @@ pub struct KitArgs {
     /// Certificates that a gateway's own must be signed by (mutual TLS), PEM
     #[arg(long, env = "SANDGATE_TLS_CA", value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// Addresses of exposed ports
+    #[command(flatten)]
+    pub ports: PortArgs,
     /// Settings of the process
     #[command(flatten)]
     pub process: ProcessArgs,

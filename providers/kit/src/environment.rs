@@ -17,7 +17,7 @@ pub(crate) fn merged(
     env: &BTreeMap<String, String>,
     payload: &Bytes,
 ) -> Result<Vec<Bytes>, ProviderError> {
-    let payload = decoded(payload)?;
+    let payload = self::payload(payload)?;
     let mut all: BTreeMap<&str, &[u8]> = BTreeMap::new();
     let secrets = |secrets: &'_ BTreeMap<String, Bytes>| {
         secrets.iter().try_for_each(|(name, value)| {
@@ -59,7 +59,8 @@ fn pairs(map: &BTreeMap<String, Bytes>) -> impl Iterator<Item = (&str, &[u8])> {
     map.iter().map(|(name, value)| (&name[..], &value[..]))
 }
 
-fn decoded(payload: &Bytes) -> Result<GatewayPayload, ProviderError> {
+/// What the gateway resolved for a call.
+pub(crate) fn payload(payload: &Bytes) -> Result<GatewayPayload, ProviderError> {
     let refused =
         |message: &str| ProviderError::new(Kind::InvalidField("gateway_payload"), message);
     if payload.len() > limits::PAYLOAD_BYTES {

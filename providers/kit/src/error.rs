@@ -39,6 +39,12 @@ pub enum Kind {
     TooManyExecutions,
     /// As many readers as the sandbox can serve are there.
     TooManyObservers,
+    /// As many ports are exposed as can be.
+    TooManyPorts,
+    /// Something about a file; with the reason that it has.
+    File(Reason),
+    /// The sandbox has no program git.
+    GitMissing,
     /// A fault of the provider itself.
     Internal,
 }
@@ -55,6 +61,8 @@ impl Kind {
                 | Self::OffsetOutOfRange
                 | Self::StdinClosed
                 | Self::NoTerminal
+                | Self::File(_)
+                | Self::GitMissing
         )
     }
 }
@@ -136,9 +144,13 @@ impl ProviderError {
             Some(delay) => problem.retry_after(delay),
             None => problem,
         };
-        let problem = (self.facts.iter())
-            .fold(problem, |problem, (key, value)| problem.with(key, value))
-            .with("provider", provider);
+        let problem =
+            (self.facts.iter()).fold(problem, |problem, (key, value)| problem.with(key, value));
+        // One that is about another's key names that one.
+        let problem = match problem.fact("provider") {
+            Some(_) => problem,
+            None => problem.with("provider", provider),
+        };
         if sandbox_id.is_empty() {
             problem
         } else {
@@ -165,6 +177,9 @@ const fn reason(kind: &Kind) -> Reason {
         Kind::NoTerminal => Reason::NoTerminal,
         Kind::TooManyExecutions => Reason::TooManyExecutions,
         Kind::TooManyObservers => Reason::TooManyObservers,
+        Kind::TooManyPorts => Reason::TooManyPorts,
+        Kind::File(reason) => *reason,
+        Kind::GitMissing => Reason::GitMissing,
         Kind::Internal => Reason::Internal,
     }
 }
@@ -217,7 +232,10 @@ mod tests {
             Kind::StdinClosed => Some(Kind::NoTerminal),
             Kind::NoTerminal => Some(Kind::TooManyExecutions),
             Kind::TooManyExecutions => Some(Kind::TooManyObservers),
-            Kind::TooManyObservers => Some(Kind::Internal),
+            Kind::TooManyObservers => Some(Kind::TooManyPorts),
+            Kind::TooManyPorts => Some(Kind::File(Reason::FileNotFound)),
+            Kind::File(_) => Some(Kind::GitMissing),
+            Kind::GitMissing => Some(Kind::Internal),
             Kind::Internal => None,
         };
         std::iter::successors(Some(Kind::InvalidField("spec")), next).collect()

@@ -7,10 +7,14 @@ mod built;
 mod command;
 mod config;
 mod context;
+mod descriptors;
 mod environment;
 mod error;
 mod executions;
+mod files;
+mod git;
 mod logs;
+mod ports;
 mod provider;
 mod rpc;
 mod runner;
@@ -26,6 +30,7 @@ pub use built::BUILT;
 pub use config::KitArgs;
 pub use context::{CallContext, Owner};
 pub use error::{Kind, ProviderError};
+pub use ports::{PortAddress, PortArgs, PortRange};
 pub use provider::{Instance, LogLine, LogLines, LogQuery, Page, Provider, Reached};
 pub use runner::{GreetError, greet};
 pub use server::{Running, StartError, run, start};
@@ -33,7 +38,7 @@ pub use size::bytes_of;
 pub use socket::{SocketError, connect_inside};
 pub use spec::{Limits, Network, Spec, fill_lifecycle};
 pub use step::reached;
-pub use visits::{Greeted, Visit, Visitor};
+pub use visits::{Greeted, Reader, Upload, Uploaded, Visit, Visitor};
 
 /// Reads any bytes as if a runner had sent them. For the fuzz target: must never panic.
 #[cfg(feature = "fuzzing")]

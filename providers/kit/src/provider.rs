@@ -11,7 +11,7 @@ use futures::Stream;
 use sandgate_proto::v1::{Capabilities, LogSource, OutputChannel, SandboxSpec, SandboxState};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{CallContext, Kind, ProviderError, Spec};
+use crate::{CallContext, Kind, PortAddress, ProviderError, Spec};
 
 /// One backend of sandboxes.
 ///
@@ -149,6 +149,29 @@ pub trait Provider: Send + Sync + 'static {
         &self,
         context: &CallContext,
     ) -> impl Future<Output = Result<Reached<Self::Link>, ProviderError>> + Send;
+
+    /// Whether the upstream gives every port of a sandbox an address by itself. Where it does not, the
+    /// kit listens in its place, and has the runner that `reach` leads to connect to the port.
+    fn gives_ports(&self) -> bool {
+        false
+    }
+
+    /// The addresses that the upstream gives: that of one port, be it in use or not, or those of all
+    /// that something listens on now, in any order. Never wakes the sandbox.
+    ///
+    /// # Errors
+    /// `NotRunning` or `SandboxGone` for the sandbox; `Unsupported` where it gives none.
+    fn addresses(
+        &self,
+        context: &CallContext,
+        port: Option<u16>,
+    ) -> impl Future<Output = Result<Vec<PortAddress>, ProviderError>> + Send {
+        let _ = (context, port);
+        std::future::ready(Err(ProviderError::new(
+            Kind::Unsupported("ports"),
+            "this provider has no way to a port of a sandbox (GetCapabilities says so)",
+        )))
+    }
 
     /// Lines of a log that the provider itself has: what it did with the sandbox, or the output of
     /// its main process. Never wakes the sandbox. The stream ends at the newest line, or with

@@ -6,7 +6,8 @@ use clap::Parser;
 use sandgate_proto::{
     DESCRIPTOR_SET, ERROR_DETAILS_DESCRIPTOR_SET, limits,
     v1::{
-        execution_service_server::ExecutionServiceServer,
+        execution_service_server::ExecutionServiceServer, file_service_server::FileServiceServer,
+        git_service_server::GitServiceServer, port_service_server::PortServiceServer,
         sandbox_service_server::SandboxServiceServer,
     },
 };
@@ -15,10 +16,15 @@ use thiserror::Error;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+    server::HealthReporter,
+};
 
 use crate::{
-    BUILT, KitArgs, Provider, ProviderError, auth::RequireToken, rpc::Service, sweep::sweep_on,
+    BUILT, KitArgs, Provider, ProviderError, auth::RequireToken, descriptors, rpc::Service,
+    sweep::sweep_on,
 };
 
 /// How often the upstream is asked whether it is there.
@@ -31,7 +37,13 @@ const LAST_WORK: Duration = Duration::from_secs(15);
 const MESSAGE: usize = limits::MESSAGE_BYTES + limits::PAYLOAD_BYTES;
 
 /// The services whose health is reported beside that of the whole server.
-const SERVICES: &[&str] = &["sandbox.v1.SandboxService", "sandbox.v1.ExecutionService"];
+const SERVICES: &[&str] = &[
+    "sandbox.v1.SandboxService",
+    "sandbox.v1.ExecutionService",
+    "sandbox.v1.FileService",
+    "sandbox.v1.GitService",
+    "sandbox.v1.PortService",
+];
 
 /// Why a provider could not start.
 #[derive(Debug, Error)]
@@ -44,6 +56,9 @@ pub enum StartError {
         "{0} is not a loopback address: set SANDGATE_PROVIDER_TOKEN on this provider and its gateways, or give --tls-ca for mutual TLS"
     )]
     Open(SocketAddr),
+    /// Callers could not be told where exposed ports are.
+    #[error("{0}")]
+    Ports(String),
     /// Server reflection could not be set up.
     #[error("server reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -91,29 +106,22 @@ pub async fn start<P: Provider>(
     if !address.ip().is_loopback() && args.provider_token.is_none() && args.tls_ca.is_none() {
         return Err(StartError::Open(address));
     }
+    args.ports.check().map_err(StartError::Ports)?;
     let server = Server::bind(address, &args.tls()).await?.trusting_peers();
     let address = server.address();
     let provider = Arc::new(provider);
     let (tasks, shutdown, drain) = (TaskTracker::new(), CancellationToken::new(), Drain::new());
 
     let (reporter, health) = tonic_health::server::health_reporter();
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(ERROR_DETAILS_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    let service = Service::new(provider.clone(), tasks.clone(), shutdown.clone());
-    let service = Arc::new(service);
-    let routes = Routes::new(
-        SandboxServiceServer::from_arc(service.clone()).max_decoding_message_size(MESSAGE),
-    )
-    .add_service(ExecutionServiceServer::from_arc(service).max_decoding_message_size(MESSAGE))
-    .add_service(health)
-    .add_service(reflection().build_v1()?)
-    .add_service(reflection().build_v1alpha()?);
+    let service = Service::new(
+        provider.clone(),
+        args.ports.clone(),
+        tasks.clone(),
+        shutdown.clone(),
+    );
+    let routes = routes(Arc::new(service), health)?;
     let service = Typed(RequireToken::new(
-        Built::new(routes.prepare(), BUILT),
+        Built::new(routes, BUILT),
         args.provider_token.clone(),
     ));
 
@@ -138,6 +146,33 @@ pub async fn start<P: Provider>(
         drain,
         task,
     })
+}
+
+/// Everything that is served.
+fn routes<P: Provider>(
+    service: Arc<Service<P>>,
+    health: HealthServer<impl Health>,
+) -> Result<Routes, StartError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(ERROR_DETAILS_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let sandboxes = SandboxServiceServer::from_arc(service.clone());
+    let executions = ExecutionServiceServer::from_arc(service.clone());
+    let files = FileServiceServer::from_arc(service.clone());
+    let git = GitServiceServer::from_arc(service.clone());
+    let ports = PortServiceServer::from_arc(service);
+    let routes = Routes::new(sandboxes.max_decoding_message_size(MESSAGE))
+        .add_service(executions.max_decoding_message_size(MESSAGE))
+        .add_service(files.max_decoding_message_size(MESSAGE))
+        .add_service(git.max_decoding_message_size(MESSAGE))
+        .add_service(ports)
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    Ok(routes.prepare())
 }
 
 /// Keeps the health service telling whether the upstream can be reached.
@@ -195,6 +230,7 @@ where
     let args: A = process::load(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let kit = kit(&args);
     kit.process.init_log();
+    descriptors::raise();
     let started = async {
         let provider = build(&args)
             .await

@@ -11,6 +11,9 @@ type Row = (&'static str, Support, &'static str);
 /// Executions that the runner runs at once.
 const RUNNING: u32 = 1024;
 
+/// Of exposed ports.
+const FORWARD: &str = "a TCP forward in the provider, of what listens on loopback in the sandbox, with any network or none; gone with the provider";
+
 /// Every feature that the contract names, each once, but those that depend on what is found here.
 const FEATURES: [Row; 30] = [
     ("start", Native, ""),
@@ -48,11 +51,15 @@ const FEATURES: [Row; 30] = [
     ("logs_system", Unsupported, ""),
     ("logs_main", Unsupported, ""),
     ("logs_executions", Native, ""),
-    ("files", Unsupported, "not yet"),
-    ("archive", Unsupported, "not yet"),
-    ("git", Unsupported, "not yet"),
-    ("git_credentials", Unsupported, "not yet"),
-    ("ports", Unsupported, ""),
+    ("files", Native, ""),
+    ("archive", Native, ""),
+    (
+        "git",
+        Native,
+        "the host's git, where it has one; needs network FULL",
+    ),
+    ("git_credentials", Native, ""),
+    ("ports", Native, FORWARD),
     ("network_none", Native, "the default: loopback only"),
     (
         "network_private",

@@ -1,10 +1,17 @@
 //! Reads the command line: what to do, and with which options.
 
+mod given;
 mod usage;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
 
-pub(crate) use usage::Usage;
+use self::given::Given;
+pub(crate) use self::usage::Usage;
+use crate::git::Forget;
 
 /// What the program is to do.
 #[derive(Debug, PartialEq)]
@@ -17,6 +24,16 @@ pub(crate) enum Mode {
     Bridge(PathBuf),
     /// Sends what the environment holds to a socket, and copies the answers.
     Visit(Visit),
+    /// Works on files for the connection that it was given.
+    Files,
+    /// Clones a repository, as its input says.
+    Clone,
+    /// Lends a token to the user's git, as its input says.
+    Credentials,
+    /// Asks for that token, as git's credential helper: at this descriptor, for this operation.
+    Lend(i32, String),
+    /// Removes a file later.
+    Forget(Forget),
     /// Says its version.
     Version,
 }
@@ -115,13 +132,6 @@ const COMMON: &[&str] = &[
     "--oom-file",
 ];
 
-/// The options as they were given.
-struct Given {
-    values: Vec<(&'static str, OsString)>,
-    detached: bool,
-    command: Vec<OsString>,
-}
-
 /// Reads a command line, the program's own name left out.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, Usage> {
     let mut args = args.into_iter();
@@ -141,7 +151,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, Us
         Some("bridge") => &["--socket", "--secret-file"],
         Some("ctl") => &["--dir", "--id"],
         Some("visit") => &["--socket", "--"],
-        Some("version" | "--version") => &[],
+        Some("files" | "clone" | "credentials" | "version" | "--version") => &[],
+        Some("lend" | "forget") => return own_call(&mode, args).ok_or(Usage::Mode),
         _ => return Err(Usage::Mode),
     };
     let holds = own.contains(&"--spool-dir") || own == ["--dir"];
@@ -156,122 +167,26 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, Us
             socket: given.need("--socket")?.into(),
             init: given.command,
         }),
+        Some("files") => Mode::Files,
+        Some("clone") => Mode::Clone,
+        Some("credentials") => Mode::Credentials,
         _ => Mode::Version,
     })
 }
 
-impl Given {
-    fn read(mut args: impl Iterator<Item = OsString>, allowed: &[&str]) -> Result<Self, Usage> {
-        let mut given = Self {
-            values: Vec::new(),
-            detached: false,
-            command: Vec::new(),
-        };
-        while let Some(arg) = args.next() {
-            let known = OPTIONS
-                .iter()
-                .find(|(name, _)| *name == arg && allowed.contains(name));
-            match known {
-                Some((name, what)) => {
-                    let value = args.next().filter(|value| !value.is_empty());
-                    given
-                        .values
-                        .push((name, value.ok_or(Usage::Value(name, what))?));
-                }
-                None if arg == "--detached" && allowed.contains(&"--detached") => {
-                    given.detached = true;
-                }
-                None if arg == "--" && allowed.contains(&"--") => {
-                    given.command = args.by_ref().collect()
-                }
-                None => return Err(Usage::Unknown(arg.to_string_lossy().into_owned())),
-            }
-        }
-        Ok(given)
-    }
-
-    /// The last value of an option.
-    fn take(&mut self, name: &'static str) -> Option<OsString> {
-        let at = self.values.iter().rposition(|(given, _)| *given == name)?;
-        Some(self.values.remove(at).1)
-    }
-
-    fn need(&mut self, name: &'static str) -> Result<OsString, Usage> {
-        self.take(name).ok_or(Usage::Missing(name))
-    }
-
-    fn text(&mut self, name: &'static str) -> Result<Option<String>, Usage> {
-        self.take(name)
-            .map(|value| value.into_string().map_err(|_| bad(name)))
-            .transpose()
-    }
-
-    fn number(&mut self, name: &'static str) -> Result<Option<u64>, Usage> {
-        let text = self.text(name)?;
-        text.map(|text| text.parse().map_err(|_| bad(name)))
-            .transpose()
-    }
-
-    fn folder(&mut self) -> Result<PathBuf, Usage> {
-        self.need("--dir").map(PathBuf::from)
-    }
-
-    /// The control socket of an execution that `run` holds.
-    fn control(&mut self) -> Result<PathBuf, Usage> {
-        let folder = self.folder()?;
-        let id = self.text("--id")?.ok_or(Usage::Missing("--id"))?;
-        if !crate::execution::is_id(&id) {
-            return Err(bad("--id"));
-        }
-        Ok(folder.join(id).join("control"))
-    }
-
-    fn init(&mut self) -> Result<Init, Usage> {
-        let sandbox = match (self.text("--sandbox")?, self.number("--generation")?) {
-            (Some(id), Some(generation)) => Some((id, generation)),
-            (None, None) => None,
-            (Some(_), None) => return Err(bad("--sandbox")),
-            (None, Some(_)) => return Err(bad("--generation")),
-        };
-        Ok(Init {
-            socket: self.need("--socket")?.into(),
-            spool_dir: self.take("--spool-dir").map(PathBuf::from),
-            env_file: self.take("--env-file").map(PathBuf::from),
-            secret_file: self.take("--secret-file").map(PathBuf::from),
-            sandbox,
-            detached: self.detached,
-            command: std::mem::take(&mut self.command),
-        })
-    }
-
-    fn options(&mut self) -> Result<Options, Usage> {
-        let mut options = Options::default();
-        if let Some(limit) = self.number("--output-limit")? {
-            if limit < 128 * 1024 {
-                return Err(bad("--output-limit"));
-            }
-            options.output_limit = limit;
-        }
-        options.total_limit = self.number("--total-limit")?.unwrap_or(options.total_limit);
-        if let Some(millis) = self.number("--grace")? {
-            options.grace = Duration::from_millis(millis.min(600_000));
-        }
-        if let Some(cwd) = self.take("--cwd") {
-            options.cwd = cwd.into();
-            if !options.cwd.is_absolute() {
-                return Err(bad("--cwd"));
-            }
-        }
-        options.user = self.text("--user")?.unwrap_or_default();
-        options.cgroup = self.take("--cgroup").map(PathBuf::from);
-        options.oom_file = self.take("--oom-file").map(PathBuf::from);
-        Ok(options)
-    }
-}
-
-fn bad(name: &'static str) -> Usage {
-    let what = OPTIONS.iter().find(|(known, _)| *known == name);
-    Usage::Value(name, what.map_or("a value", |(_, what)| what))
+/// What this program, or git, calls it with; never a person.
+fn own_call(mode: &OsStr, args: impl Iterator<Item = OsString>) -> Option<Mode> {
+    let words: Option<Vec<String>> = args.map(|word| word.into_string().ok()).collect();
+    let words = words?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Some(match (mode.to_str()?, &words[..]) {
+        ("lend", [socket, operation]) => Mode::Lend(socket.parse().ok()?, (*operation).to_owned()),
+        ("forget", [path, until]) => Mode::Forget(Forget {
+            path: path.into(),
+            until: until.parse().ok()?,
+        }),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Copies between standard input and output and a socket, until either side ends.
+//! Copies between standard input and output and a socket. The end of the input is passed on, that of
+//! the socket is the end of all.
 
 use std::{
     io,
@@ -12,6 +13,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
+    net::Shutdown,
 };
 
 /// Of each direction, in bytes.
@@ -86,33 +88,46 @@ pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-/// Copies until either side ends.
+/// Copies until the socket's other side ends, or nobody reads the output.
 pub(crate) fn run(path: &Path) -> io::Result<()> {
     let socket = connect(path)?;
     let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
     for fd in [input, output, socket.as_fd()] {
         rustix::io::ioctl_fionbio(fd, true)?;
     }
-    let mut flows = [
-        Flow::new(input, socket.as_fd()),
-        Flow::new(socket.as_fd(), output),
-    ];
-    loop {
-        let mut waiting = [flows[0].wanted(), flows[1].wanted()];
+    let mut into = Flow::new(input, socket.as_fd());
+    let mut out = Flow::new(socket.as_fd(), output);
+    while !out.at_end {
+        // The last is told only when it breaks.
+        let unread = PollFd::from_borrowed_fd(output, PollFlags::empty());
+        let mut waiting = vec![out.wanted(), unread];
+        waiting.extend((!into.at_end).then(|| into.wanted()));
         match poll(&mut waiting, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        for flow in &mut flows {
-            match flow.copy() {
-                Ok(()) if !flow.at_end => {}
-                // The other side went away, which is the usual end.
-                Ok(()) => return Ok(()),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => return Ok(()),
-                    _ => return Err(error),
-                },
-            }
+        if waiting[1].revents().contains(PollFlags::ERR) {
+            return Ok(());
+        }
+        drop(waiting);
+        let copied = out.copy().and_then(|()| pass_on(&mut into, &socket));
+        match copied.map_err(|error| (error.kind(), error)) {
+            Ok(()) => {}
+            // The other side went away, which is the usual end.
+            Err((io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset, _)) => return Ok(()),
+            Err((_, error)) => return Err(error),
         }
     }
+    Ok(())
+}
+
+/// Copies what comes in, and its end.
+fn pass_on(into: &mut Flow<'_>, socket: &UnixStream) -> io::Result<()> {
+    if !into.at_end {
+        into.copy()?;
+        if into.at_end {
+            rustix::net::shutdown(socket, Shutdown::Write)?;
+        }
+    }
+    Ok(())
 }

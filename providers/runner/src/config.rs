@@ -1,8 +1,10 @@
 //! What the runner is set up with, and the environment that it passes on.
 
 use std::{
-    env, fs, io,
-    os::unix::ffi::OsStringExt as _,
+    env,
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
 
@@ -38,6 +40,11 @@ pub(crate) struct Setup {
     pub(crate) is_init: bool,
 }
 
+/// This program, to be started again.
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    env::current_exe()
+}
+
 /// The file that holds the frames of a visit; none: variables do.
 pub(crate) fn visit_file() -> Option<PathBuf> {
     env::var_os(VISIT_FILE).map(PathBuf::from)
@@ -48,6 +55,54 @@ pub(crate) fn visit_variables() -> Vec<(String, String)> {
     let names = (0..).map(|part| format!("{VISIT_VARIABLE}_{part}"));
     let found = names.map_while(|name| env::var(&name).ok().map(|value| (name, value)));
     found.collect()
+}
+
+/// Variables of git that say how to reach a host, which whoever set up the sandbox may need; all others
+/// could change what git does, or have it write down what it sends.
+const OF_GIT: [&str; 6] = [
+    "GIT_EXEC_PATH",
+    "GIT_HTTP_LOW_SPEED_LIMIT",
+    "GIT_HTTP_LOW_SPEED_TIME",
+    "GIT_HTTP_USER_AGENT",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+];
+/// What git is told besides: its words are those that are looked for, it asks nobody, and no
+/// configuration, template or helper of the user's is found.
+const FOR_GIT: [(&str, &str); 9] = [
+    ("GIT_ALLOW_PROTOCOL", "https:http"),
+    ("GIT_ASKPASS", ""),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_TEMPLATE_DIR", ""),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("HOME", "/dev/null"),
+    ("LC_ALL", "C"),
+    ("SSH_ASKPASS", ""),
+    ("XDG_CONFIG_HOME", "/dev/null"),
+];
+
+/// The environment of a git that has a token.
+pub(crate) fn git_environment() -> Vec<(OsString, OsString)> {
+    let stays = |name: &OsString| {
+        let of_git = name.as_bytes().starts_with(b"GIT_");
+        let asks = name == "LANGUAGE" || name == "SSLKEYLOGFILE";
+        !asks && (!of_git || OF_GIT.iter().any(|known| name == known))
+    };
+    let kept = env::vars_os().filter(|(name, _)| stays(name));
+    let ours = FOR_GIT.map(|(name, value)| (name.into(), value.into()));
+    kept.chain(ours).collect()
+}
+
+/// The names of variables that have git, or what it sends with, write down what it does.
+pub(crate) fn traces() -> Vec<OsString> {
+    let is_trace = |name: &OsString| {
+        let name = name.as_bytes();
+        name.starts_with(b"GIT_TRACE") || name == b"GIT_CURL_VERBOSE" || name == b"SSLKEYLOGFILE"
+    };
+    env::vars_os()
+        .map(|(name, _)| name)
+        .filter(is_trace)
+        .collect()
 }
 
 impl Setup {

@@ -85,6 +85,16 @@ impl Connection {
         Ok(frame)
     }
 
+    /// What came behind the requests that were taken.
+    pub(crate) fn rest(&mut self) -> BytesMut {
+        std::mem::take(self.reader.buffer())
+    }
+
+    /// Whether nothing is watched on it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.observations.is_empty() && self.looks.is_empty()
+    }
+
     /// What its descriptor should be watched for.
     pub(crate) fn wanted(&self) -> Interest {
         Interest {

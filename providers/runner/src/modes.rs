@@ -21,7 +21,7 @@ use crate::{
     config::Setup,
     engine::Engine,
     execution::is_id,
-    socket,
+    files, git, socket,
     state::StateFile,
     visit,
 };
@@ -29,13 +29,18 @@ use crate::{
 /// Descriptors that the runner may need: pipes of all that may run, and files of all that ended.
 const DESCRIPTORS: u64 = 8192;
 
-/// Does what the command line says.
-pub(crate) fn run(mode: Mode) -> io::Result<()> {
-    match mode {
+/// Does what the command line says; the code to end with.
+pub(crate) fn run(mode: Mode) -> io::Result<u8> {
+    let done = match mode {
+        Mode::Clone => return git::clone(),
+        Mode::Credentials => return git::credentials(),
+        Mode::Lend(socket, operation) => git::lend(socket, &operation),
+        Mode::Forget(which) => git::forget(&which),
         Mode::Init(init, options) => hold_many(&init, options),
         Mode::Run(folder, options) => hold_one(&folder, options),
         Mode::Bridge(socket) => bridge::run(&socket),
         Mode::Visit(visit) => visit::run(&visit),
+        Mode::Files => files::serve(),
         Mode::Version => {
             let version = env!("CARGO_PKG_VERSION");
             writeln!(
@@ -43,7 +48,8 @@ pub(crate) fn run(mode: Mode) -> io::Result<()> {
                 "sandgate-runner {version}, protocol {LOWEST_VERSION} to {HIGHEST_VERSION}"
             )
         }
-    }
+    };
+    done.map(|()| 0)
 }
 
 /// What holds for both ways to hold executions: nobody may look into our memory, orphans are ours,
@@ -78,6 +84,10 @@ fn hold_many(init: &Init, options: Options) -> io::Result<()> {
             .create(folder)?;
     }
     let listener = socket::listen(&init.socket)?;
+    // Of no concern to all else that there is to do.
+    if let Err(error) = git::go_on() {
+        eprintln!("a token that was lent to git is not watched: {error}");
+    }
     let engine = Engine::new(setup, listener, None)?;
     if let [program, arguments @ ..] = &init.command[..] {
         // Its end ends nothing, so nobody keeps it; it is reaped with all others.

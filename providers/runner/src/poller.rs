@@ -24,6 +24,8 @@ pub(crate) enum Token {
     Input(u64),
     /// A pipe that the processes left behind by an execution still hold.
     Leftover(u64),
+    /// What a worker on files holds as long as it lives; numbers begin with 1.
+    Worker(u64),
 }
 
 impl Token {
@@ -32,6 +34,7 @@ impl Token {
             Self::Signals => 0,
             Self::Spawned => 1,
             Self::Listener => 2,
+            Self::Worker(number) => number << 3 | 2,
             Self::Connection(number) => number << 3 | 3,
             Self::Output(number, 0) => number << 3 | 4,
             Self::Output(number, _) => number << 3 | 5,
@@ -45,7 +48,8 @@ impl Token {
         match packed & 7 {
             0 => Self::Signals,
             1 => Self::Spawned,
-            2 => Self::Listener,
+            2 if number == 0 => Self::Listener,
+            2 => Self::Worker(number),
             3 => Self::Connection(number),
             4 => Self::Output(number, 0),
             5 => Self::Output(number, 1),

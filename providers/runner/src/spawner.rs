@@ -12,7 +12,12 @@ use std::{
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::process::{Child, Command, Keeper, StartFailure};
+use sandgate_runner_proto::{put_frame, v1::from_runner::Body};
+
+use crate::{
+    answer::{frame, refused},
+    process::{Child, Command, Keeper, StartFailure, Worker},
+};
 
 /// More add nothing on the machines that were measured.
 const THREADS: usize = 2;
@@ -21,10 +26,12 @@ const WAITING: usize = 1024;
 /// Of a thread, in bytes.
 const STACK: usize = 256 * 1024;
 
-/// A process to be started, for the execution of this number.
-struct Job {
-    number: u64,
-    command: Command,
+/// What to start.
+enum Job {
+    /// A process, for the execution of this number.
+    Start(u64, Command),
+    /// A worker on files, for this call.
+    HandOver(u64, Worker),
 }
 
 /// What came of it.
@@ -73,7 +80,13 @@ impl Spawner {
     /// Starts a process soon. False: too many wait already.
     pub(crate) fn start(&self, number: u64, command: Command) -> bool {
         let jobs = self.jobs.as_ref();
-        jobs.is_some_and(|jobs| jobs.try_send(Job { number, command }).is_ok())
+        jobs.is_some_and(|jobs| jobs.try_send(Job::Start(number, command)).is_ok())
+    }
+
+    /// Starts a worker soon; the caller of `call` hears of it. False: too many wait already.
+    pub(crate) fn hand_over(&self, call: u64, worker: Worker) -> bool {
+        let jobs = self.jobs.as_ref();
+        jobs.is_some_and(|jobs| jobs.try_send(Job::HandOver(call, worker)).is_ok())
     }
 
     /// Readable when there is a result.
@@ -117,8 +130,15 @@ fn work(
     bell: &OwnedFd,
 ) {
     loop {
-        let Ok(Job { number, command }) = take(inbox) else {
-            return;
+        let (number, command) = match take(inbox) {
+            Ok(Job::Start(number, command)) => (number, command),
+            Ok(Job::HandOver(call, worker)) => {
+                if let Err(failure) = keeper.work(&worker) {
+                    refuse(call, &worker, &failure);
+                }
+                continue;
+            }
+            Err(()) => return,
         };
         let result = keeper.spawn(number, &command);
         if outbox.send(Spawned { number, result }).is_err() {
@@ -127,6 +147,15 @@ fn work(
         // Fails only at its highest count, and then it rings already.
         let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
     }
+}
+
+/// Says on the worker's own connection why there is none; nobody else has it any more.
+fn refuse(call: u64, worker: &Worker, failure: &StartFailure) {
+    let refusal = refused(failure.reason, &failure.message);
+    let mut bytes = Vec::new();
+    put_frame(&frame(call, Body::Refused(refusal)), &mut bytes);
+    // Whoever has gone needs no reason.
+    let _ = rustix::io::write(&worker.socket, &bytes);
 }
 
 /// The next job. The other thread waits for the lock meanwhile, which is as good as for a job.

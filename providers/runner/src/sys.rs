@@ -1,10 +1,14 @@
-//! The two system calls that need `unsafe`: no safe wrapper has signalfd, and rustix cannot say the
-//! peer pid 0, which is what a caller from outside our pid namespace has.
+//! What needs `unsafe`: no safe wrapper has signalfd or gives a child its mask of signals, rustix cannot say the peer pid 0, which is what a
+//! caller from outside our pid namespace has, and a descriptor that was inherited is only a number.
 #![allow(unsafe_code)]
 
 use std::{
     io, mem,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        unix::process::CommandExt as _,
+    },
+    process::Command,
     ptr,
 };
 
@@ -27,6 +31,24 @@ pub(crate) fn take_signals(signals: &[i32]) -> io::Result<OwnedFd> {
         }
         Ok(OwnedFd::from_raw_fd(fd))
     }
+}
+
+/// Has a program start with no signal blocked, whatever is blocked here.
+pub(crate) fn unblock_signals(command: &mut Command) {
+    let unblock = || {
+        // SAFETY: calls that may stand between fork and exec, on plain data of this stack.
+        let errno = unsafe {
+            let mut none: libc::sigset_t = mem::zeroed();
+            libc::sigemptyset(&mut none);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &none, ptr::null_mut())
+        };
+        match errno {
+            0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    };
+    // SAFETY: as above; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(unblock) };
 }
 
 /// The next signal that waits, if any.
@@ -58,4 +80,14 @@ pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
         }
         Ok((found.pid, found.uid))
     }
+}
+
+/// A descriptor that this process was started with, by its number, which is above the usual three.
+pub(crate) fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: asks about a number, whatever it stands for.
+    if number < 3 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    // SAFETY: it is open, and nobody else here knows of it: it was there before the program began.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -21,7 +21,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rustix::{fs::FlockOperation, process::DumpableBehavior};
 use sandgate_runner_proto::{
     FROM_RUNNER_BYTES, FrameReader, TO_RUNNER_BYTES, VISIT_FILE, VISIT_VARIABLE,
-    v1::{FromRunner, ToRunner, from_runner, to_runner},
+    v1::{FromRunner, ToRunner, file_answer, from_runner, to_runner},
 };
 
 use crate::{
@@ -97,7 +97,11 @@ impl Open {
                 Some(to_runner::Body::Start(start)) => start.observe.is_some(),
                 Some(to_runner::Body::Observe(_)) => true,
                 // What has no answer.
-                Some(to_runner::Body::Credit(_) | to_runner::Body::Drop(_)) => continue,
+                Some(
+                    to_runner::Body::Credit(_)
+                    | to_runner::Body::Drop(_)
+                    | to_runner::Body::FileData(_),
+                ) => continue,
                 _ => false,
             };
             open.insert(frame.call, watched);
@@ -107,9 +111,18 @@ impl Open {
 
     fn answered(&mut self, frame: &FromRunner) {
         let watched = self.0.get(&frame.call).copied().unwrap_or_default();
-        let goes_on = match frame.body {
+        let goes_on = match &frame.body {
             Some(from_runner::Body::Started(_)) => watched,
             Some(from_runner::Body::Output(_) | from_runner::Body::Gap(_)) => true,
+            Some(from_runner::Body::FileAnswer(answer)) => match &answer.body {
+                Some(
+                    file_answer::Body::Opened(_)
+                    | file_answer::Body::Data(_)
+                    | file_answer::Body::Working(_),
+                ) => true,
+                Some(file_answer::Body::Entries(entries)) => !entries.last,
+                _ => false,
+            },
             _ => false,
         };
         if !goes_on {

@@ -92,7 +92,13 @@ impl RunArgs {
 
     /// The figures of executions that are wanted.
     pub(crate) fn exec_figures(&self) -> Vec<exec::Figure> {
-        let wanted = |figure: &exec::Figure| self.wants(Choice::Exec, Choice::OfExec(*figure));
+        let wanted = |figure: &exec::Figure| {
+            let group = match figure.is_of_files() {
+                true => Choice::Files,
+                false => Choice::Exec,
+            };
+            self.wants(group, Choice::OfExec(*figure))
+        };
         let all = exec::Figure::value_variants().iter().copied();
         all.filter(wanted).collect()
     }
@@ -128,6 +134,8 @@ pub(crate) enum Choice {
     Exec,
     /// All of many sandboxes.
     Life,
+    /// All of files.
+    Files,
     /// One of the hop.
     OfHop(Figure),
     /// One of authorisation and lookup.
@@ -146,6 +154,7 @@ impl ValueEnum for Choice {
             Self::Control,
             Self::Exec,
             Self::Life,
+            Self::Files,
             Self::OfHop(Figure::Latency),
             Self::OfHop(Figure::Rate),
             Self::OfHop(Figure::Stream),
@@ -160,6 +169,9 @@ impl ValueEnum for Choice {
             Self::OfExec(E::Local),
             Self::OfExec(E::Idle),
             Self::OfExec(E::Memory),
+            Self::OfExec(E::FileIn),
+            Self::OfExec(E::FileOut),
+            Self::OfExec(E::FileMemory),
             Self::OfLife(L::Stopped),
             Self::OfLife(L::Running),
             Self::OfLife(L::Pass),
@@ -174,6 +186,9 @@ impl ValueEnum for Choice {
             Self::Control => Some(PossibleValue::new("control").help("Group: cached, uncached")),
             Self::Exec => {
                 Some(PossibleValue::new("exec").help("Group: all from `true` to `memory`"))
+            }
+            Self::Files => {
+                Some(PossibleValue::new("files").help("Group: file-in, file-out, file-memory"))
             }
             Self::Life => Some(PossibleValue::new("life").help("Group: all from `stopped` on")),
             Self::OfHop(figure) => figure.to_possible_value(),
@@ -222,7 +237,9 @@ mod tests {
         assert_eq!(chosen(&[]), (3, 2, all.to_vec()));
         assert_eq!(chosen(&["--only", "hop"]), (3, 0, vec![]));
         assert_eq!(chosen(&["--only", "control"]), (0, 2, vec![]));
-        assert_eq!(chosen(&["--only", "exec"]), (0, 0, all.to_vec()));
+        let (of_files, of_exec) = all.iter().copied().partition(|figure| figure.is_of_files());
+        assert_eq!(chosen(&["--only", "exec"]), (0, 0, of_exec));
+        assert_eq!(chosen(&["--only", "files"]), (0, 0, of_files));
         let three = chosen(&["--only", "rate,cached,cold"]);
         assert_eq!(three, (1, 1, vec![exec::Figure::Cold]));
         let args = Args::try_parse_from(["bench", "--only", "life"]).unwrap();
@@ -239,6 +256,6 @@ mod tests {
         let of_life = life::Figure::value_variants().len();
         let figures =
             Figure::ALL.len() + of_control + exec::Figure::value_variants().len() + of_life;
-        assert_eq!(choices, figures + 4);
+        assert_eq!(choices, figures + 5);
     }
 }

@@ -9,7 +9,8 @@
 //!
 //! It needs nothing but the contract: what a check demands is written beside it (`--list`), and a
 //! failure says what was seen instead. The sandboxes need `sh`, `seq`, `head`, `tr`, `cat` and
-//! `sleep`.
+//! `sleep`; where ports are supported `perl` or `python3` besides. Where they have `git`, a clone is
+//! checked, else that it is refused.
 //!
 //! A check *passes*, *fails*, or is *unsupported*. The last is no excuse but a check of rule 10: the
 //! provider's capabilities say UNSUPPORTED of a feature that the check needs, and the call answered

@@ -8,7 +8,9 @@ use sandgate_proto::v1::{
     connection_service_client::ConnectionServiceClient, exec_response::Event,
     execution_ended::Outcome, execution_service_client::ExecutionServiceClient,
     provider_service_client::ProviderServiceClient, sandbox_service_client::SandboxServiceClient,
-    secret_service_client::SecretServiceClient, session_service_client::SessionServiceClient,
+    secret_service_client::SecretServiceClient,
+    session_file_service_client::SessionFileServiceClient,
+    session_service_client::SessionServiceClient,
 };
 use tonic::{
     Status, Streaming,
@@ -80,6 +82,11 @@ impl Client {
     /// SecretService.
     pub fn secrets(&self) -> SecretServiceClient<Channel> {
         SecretServiceClient::new(self.channel.clone())
+    }
+
+    /// SessionFileService.
+    pub fn session_files(&self) -> SessionFileServiceClient<Channel> {
+        SessionFileServiceClient::new(self.channel.clone())
     }
 
     /// ConnectionService.

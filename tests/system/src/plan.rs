@@ -7,8 +7,8 @@ use std::{
 };
 
 use sandgate_gateway::{
-    Access, AuditArgs, Clock, Config, ConnectionArgs, FeatureArgs, IdentityArgs, KeyArgs,
-    LimitArgs, Pace, ProviderEntry, StartError,
+    Access, AuditArgs, Clock, Config, ConnectionArgs, FeatureArgs, FilesPlace, IdentityArgs,
+    KeyArgs, LimitArgs, Pace, ProviderEntry, StartError,
 };
 use sandgate_service::TlsFiles;
 
@@ -55,6 +55,8 @@ pub struct Plan {
     pub audit: AuditArgs,
     /// The folder of the gateway's data, if not one of its own.
     pub data: Option<PathBuf>,
+    /// Where session files are kept, if not in that folder.
+    pub files: Option<FilesPlace>,
 }
 
 impl Plan {
@@ -97,10 +99,13 @@ impl Plan {
             admin_key: self.admin_key.map(Into::into),
             tls: self.tls,
             workers: 2,
-            data_dir: data,
+            data_dir: data.clone(),
             identity: self.identity,
             keys: keys(&self.encryption_keys),
             limits: self.limits,
+            files: self
+                .files
+                .unwrap_or_else(|| FilesPlace::Folder(data.join("files"))),
             audit: self.audit,
             features: self.features,
             connections: self.connections,

@@ -65,6 +65,11 @@ impl Binary {
         self.address
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it has ended")
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
@@ -89,7 +94,7 @@ impl Binary {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id().expect("it has ended")).unwrap();
+        let pid = i32::try_from(self.pid()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 }

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use sandgate_gateway::{Config, Running, StartError};
-use sandgate_kit::KitArgs;
+use sandgate_gateway::{Config, FilesPlace, Running, StartError};
+use sandgate_kit::{KitArgs, PortArgs};
 use sandgate_service::process::ProcessArgs;
 use tempfile::TempDir;
 
@@ -128,6 +128,7 @@ impl World {
     pub async fn beside_on(&self, data: &Path) -> Result<Running, StartError> {
         let config = Config {
             database: data.join("sandgate.db"),
+            files: FilesPlace::Folder(data.join("files")),
             data_dir: data.to_owned(),
             ..self.config.clone()
         };
@@ -212,6 +213,7 @@ pub fn kit_args() -> KitArgs {
         tls_cert: None,
         tls_key: None,
         tls_ca: None,
+        ports: PortArgs::default(),
         process: ProcessArgs {
             config: None,
             log: "info".to_owned(),

@@ -5,15 +5,18 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use super::{
     events,
     row::{self, SandboxRow},
-    sandboxes, sessions,
+    sandboxes, sessions, transfers,
 };
-use crate::store::{InsertOutcome, NewEvent, SandboxInsert, SandboxRecord, StoreError};
+use crate::store::{
+    InsertOutcome, NewEvent, SandboxInsert, SandboxRecord, StoreError, UploadRecord,
+};
 
 pub(super) async fn insert(
     pool: &SqlitePool,
     sandbox: &SandboxRecord,
     most: Option<u32>,
     event: Option<&NewEvent>,
+    upload: Option<&UploadRecord>,
 ) -> Result<SandboxInsert, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     if let Some(there) = in_the_way(&mut transaction, sandbox).await? {
@@ -23,9 +26,34 @@ pub(super) async fn insert(
         return Ok(refused);
     }
     add(&mut transaction, sandbox).await?;
+    if let Some(upload) = upload {
+        transfers::add(&mut transaction, upload).await?;
+    }
     events::append(&mut transaction, event).await?;
     transaction.commit().await?;
     Ok(SandboxInsert::Done(InsertOutcome::Inserted))
+}
+
+pub(super) async fn was_asked_for(
+    pool: &SqlitePool,
+    sandbox: &SandboxRecord,
+) -> Result<bool, StoreError> {
+    let (id, session_id) = (
+        sandbox.sandbox_id.to_string(),
+        sandbox.session_id.to_string(),
+    );
+    let request_id = sandbox.request_id.map(|id| id.to_string());
+    // One that was taken back has freed its id, and its fingerprint is empty.
+    let found = sqlx::query_scalar!(
+        "SELECT count(*) FROM sandboxes
+         WHERE session_id = ?1 AND (request_id = ?2 OR sandbox_id = ?3 AND fingerprint <> x'')",
+        session_id,
+        request_id,
+        id,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(found > 0)
 }
 
 async fn add(
@@ -133,6 +161,10 @@ async fn in_the_way(
         sqlx::query!("DELETE FROM sandboxes WHERE sandbox_id = ?", id)
             .execute(&mut **transaction)
             .await?;
+        // Or the files that it was to begin with would be copied into the next.
+        sqlx::query!("DELETE FROM transfers WHERE sandbox_id = ?", id)
+            .execute(&mut **transaction)
+            .await?;
     }
     if let Some(alias) = &sandbox.alias
         && let Some(found) =
@@ -148,4 +180,63 @@ async fn in_the_way(
 /// A create that failed has freed its id, too.
 fn was_taken_back(found: &SandboxRecord) -> bool {
     found.fingerprint.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use sandgate_proto::v1::SandboxState;
+    use uuid::Uuid;
+
+    use crate::{
+        principal::Owner,
+        store::{
+            SandboxRecord, SessionRecord, SqliteStore, Store as _, TransferStore as _, UploadRecord,
+        },
+    };
+
+    /// What is to be copied into a sandbox.
+    fn upload(sandbox: &SandboxRecord) -> UploadRecord {
+        UploadRecord {
+            owner: Owner {
+                org_id: "acme".into(),
+                user_id: "ann".into(),
+            },
+            request_id: Uuid::new_v4(),
+            fingerprint: vec![1],
+            sandbox_id: sandbox.sandbox_id,
+            session_id: sandbox.session_id,
+            asked: b"files".to_vec(),
+            since: 5,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_next_sandbox_of_an_id_begins_without_the_files_of_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("db")).await.unwrap();
+        let session = SessionRecord::new(Uuid::new_v4(), "acme".into(), "ann".into(), 1);
+        store.insert_session(&session).await.unwrap();
+        let row = |id| SandboxRecord {
+            fingerprint: vec![1],
+            ..SandboxRecord::new(id, &session, "local".into(), Vec::new(), 2)
+        };
+        let (sandbox, other) = (row(Uuid::new_v4()), row(Uuid::new_v4()));
+        let kept = upload(&other);
+        for (sandbox, upload) in [(&sandbox, &upload(&sandbox)), (&other, &kept)] {
+            let inserted = store.insert_sandbox_with(sandbox, None, None, Some(upload));
+            inserted.await.unwrap();
+        }
+        let taken_back = sandbox.unchanged();
+        let id = sandbox.sandbox_id;
+        let taken_back = store.forget_sandbox(id, sandbox.version, &taken_back, None);
+        assert!(taken_back.await.unwrap());
+        store.insert_sandbox(&sandbox, None, None).await.unwrap();
+        for sandbox in [&sandbox, &other] {
+            let mut runs = sandbox.unchanged();
+            runs.state = SandboxState::Running.into();
+            let changed = store.change_sandbox(sandbox.sandbox_id, sandbox.version, &runs, None);
+            changed.await.unwrap().unwrap();
+        }
+        assert_eq!(store.uploads_left(9, 9).await.unwrap(), [kept]);
+    }
 }

@@ -5,6 +5,10 @@ mod audit;
 mod cleanup;
 mod events;
 mod fault;
+mod file_changes;
+mod file_parts;
+mod file_writes;
+mod files;
 mod kept;
 mod keys;
 mod life;
@@ -14,6 +18,7 @@ mod row;
 mod sandboxes;
 mod sessions;
 mod states;
+mod transfers;
 mod values;
 
 use std::{path::Path, time::Duration};
@@ -30,7 +35,7 @@ pub(super) use fault::fault;
 
 use super::{
     Changes, InsertOutcome, NewEvent, SandboxFilter, SandboxInsert, SandboxRecord, SessionFilter,
-    SessionRecord, StateRecord, Store, StoreError,
+    SessionRecord, StateRecord, Store, StoreError, UploadRecord,
 };
 
 /// How long a statement waits for another process that holds the lock.
@@ -180,10 +185,24 @@ impl Store for SqliteStore {
         most: Option<u32>,
         event: Option<&NewEvent>,
     ) -> Result<SandboxInsert, StoreError> {
-        let outcome = make::insert(&self.writer, sandbox, most, event).await?;
+        self.insert_sandbox_with(sandbox, most, event, None).await
+    }
+
+    async fn insert_sandbox_with(
+        &self,
+        sandbox: &SandboxRecord,
+        most: Option<u32>,
+        event: Option<&NewEvent>,
+        upload: Option<&UploadRecord>,
+    ) -> Result<SandboxInsert, StoreError> {
+        let outcome = make::insert(&self.writer, sandbox, most, event, upload).await?;
         let inserted = outcome == SandboxInsert::Done(InsertOutcome::Inserted);
         self.tell(event.filter(|_| inserted));
         Ok(outcome)
+    }
+
+    async fn was_asked_for(&self, sandbox: &SandboxRecord) -> Result<bool, StoreError> {
+        make::was_asked_for(&self.readers, sandbox).await
     }
 
     async fn sandbox(&self, sandbox_id: Uuid) -> Result<Option<SandboxRecord>, StoreError> {

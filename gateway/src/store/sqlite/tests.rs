@@ -4,8 +4,10 @@ mod agents;
 mod audit;
 mod events;
 mod faults;
+mod files;
 mod kept;
 mod sessions;
+mod transfers;
 
 use std::collections::BTreeMap;
 

@@ -23,6 +23,15 @@ pub(crate) struct NewSandbox<'a> {
     /// The one name that is not in camel case.
     pub(crate) allow_internet_access: bool,
     pub(crate) metadata: &'a Metadata,
+    pub(crate) network: Network,
+}
+
+/// Of `SandboxNetworkConfig` what is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Network {
+    /// Whether its ports answer without a token; none: they do.
+    #[serde(rename = "allowPublicTraffic", default)]
+    pub(crate) allow_public_traffic: Option<bool>,
 }
 
 /// `ConnectSandbox`, and the body of `/timeout`.
@@ -48,6 +57,9 @@ pub(crate) struct Access {
     pub(crate) envd_version: String,
     #[serde(rename = "envdAccessToken", default)]
     pub(crate) envd_access_token: Option<SecretString>,
+    /// What its ports ask for; said of one that was just made or resumed, never in a look.
+    #[serde(rename = "trafficAccessToken", default)]
+    pub(crate) traffic_access_token: Option<SecretString>,
     #[serde(default)]
     pub(crate) domain: Option<String>,
 }
@@ -87,6 +99,16 @@ pub(crate) struct Detail {
     /// `full` or `filesystem`; only newer servers say so.
     #[serde(rename = "pauseMode", default)]
     pub(crate) pause_mode: Option<String>,
+    #[serde(default)]
+    pub(crate) network: Option<Network>,
+}
+
+impl Detail {
+    /// Whether its ports open by a token only.
+    pub(crate) fn is_closed(&self) -> bool {
+        let network = self.network.as_ref();
+        network.is_some_and(|network| network.allow_public_traffic == Some(false))
+    }
 }
 
 /// `Error`.

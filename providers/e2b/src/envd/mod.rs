@@ -1,6 +1,7 @@
 //! The way into one sandbox: envd, its daemon.
 
 mod files;
+mod pace;
 mod run;
 mod transport;
 mod visit;
@@ -13,10 +14,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use self::transport::Transport;
 pub(crate) use self::{transport::EnvdFault, visit::Visits};
-use sandgate_e2b_envd::process::ProcessClient;
+use sandgate_e2b_envd::{filesystem::FilesystemClient, process::ProcessClient};
 
 /// envd's port in each sandbox.
-const PORT: u16 = 49983;
+pub(crate) const PORT: u16 = 49983;
 /// Domains that have one host name for all sandboxes, told apart by headers; so that one connection
 /// serves all of them.
 const SHARED: [&str; 4] = ["e2b.app", "e2b.dev", "e2b.pro", "e2b-staging.dev"];
@@ -80,6 +81,17 @@ impl Envd {
 
     /// The service of processes.
     fn processes(&self) -> Result<ProcessClient<Transport>, EnvdFault> {
+        let transport = Transport(self.client.clone());
+        Ok(ProcessClient::new(transport, self.config()?))
+    }
+
+    /// The service of files.
+    fn filesystem(&self) -> Result<FilesystemClient<Transport>, EnvdFault> {
+        let transport = Transport(self.client.clone());
+        Ok(FilesystemClient::new(transport, self.config()?))
+    }
+
+    fn config(&self) -> Result<ClientConfig, EnvdFault> {
         let base: Uri = self
             .base
             .parse()
@@ -89,10 +101,9 @@ impl Envd {
         let user = user.parse().map_err(|_| EnvdFault::Token)?;
         headers.insert(http::header::AUTHORIZATION, user);
         headers.remove("accept");
-        let config = ClientConfig::new(base)
+        Ok(ClientConfig::new(base)
             .proto()
-            .with_default_headers(headers);
-        Ok(ProcessClient::new(Transport(self.client.clone()), config))
+            .with_default_headers(headers))
     }
 
     /// Options of calls whose answer is a stream.

@@ -13,6 +13,8 @@ use thiserror::Error;
 
 use crate::words::{Words, retry_after};
 
+/// What envd answers where the disk of the sandbox has no room for a file.
+const DISK_FULL: u16 = 507;
 /// Longest body of an error that is read, bytes.
 const MOST: usize = 64 * 1024;
 
@@ -114,7 +116,12 @@ impl EnvdFault {
 
 impl From<EnvdFault> for io::Error {
     fn from(fault: EnvdFault) -> Self {
-        Self::other(fault)
+        match &fault {
+            EnvdFault::Refused {
+                status: DISK_FULL, ..
+            } => Self::new(io::ErrorKind::StorageFull, fault),
+            _ => Self::other(fault),
+        }
     }
 }
 
@@ -152,5 +159,25 @@ impl ClientTransport for Transport {
             let response = response.map_err(|error| EnvdFault::Lost(error.without_url()))?;
             Ok(EnvdFault::check(response).await?.into())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_refusals() {
+        for (status, due) in [
+            (507, io::ErrorKind::StorageFull),
+            (500, io::ErrorKind::Other),
+        ] {
+            let fault = EnvdFault::Refused {
+                status,
+                message: Words::default(),
+                retry_after: None,
+            };
+            assert_eq!(io::Error::from(fault).kind(), due);
+        }
     }
 }

@@ -8,17 +8,26 @@ use sandgate_e2b_envd::process::{
     ListRequest, ProcessConfig, ProcessSelector, SendSignalRequest, Signal, StartRequest,
     StartResponseView, process_event, process_selector,
 };
-use sandgate_kit::{Visit, Visitor};
-use tokio::time::timeout;
+use sandgate_kit::{Reader, Upload, Uploaded, Visit, Visitor};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{Envd, EnvdFault};
+use super::{Envd, EnvdFault, files::ROOT};
 
+/// Begins the names of files that are there for a moment, on the disk that most are for.
+const UPLOADS: &str = "/var/tmp/.sandgate";
 /// Longest silence of a stream: envd says every fifteen seconds that it lives.
 const SILENCE: Duration = Duration::from_secs(50);
 /// How long a process may take to be started, and one to be ended.
 const START: Duration = Duration::from_secs(20);
 const END: Duration = Duration::from_secs(10);
+/// Before each try to remove a file.
+const REMOVALS: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
 /// Most that is kept of what a visit says on standard error, bytes.
 const STDERR: usize = 4096;
 /// The shell's, for a program that is not there, or is none.
@@ -182,6 +191,8 @@ enum Event {
 /// Visits to the runner of one sandbox.
 pub(crate) struct Visits {
     pub(crate) envd: Envd,
+    /// Who files are for.
+    pub(crate) user: String,
     /// Where frames are put that variables should not hold, without the end of the name.
     pub(crate) frames: &'static str,
     /// Path of the runner.
@@ -215,11 +226,30 @@ impl Visitor for Visits {
         Ok(Running::start(&self.envd, request).await?)
     }
 
-    async fn deposit(&self, frames: Bytes) -> io::Result<String> {
-        let path = format!("{}.{}", self.frames, Uuid::new_v4());
-        self.envd.upload(vec![(path.clone(), frames)]).await?;
-        Ok(path)
+    async fn upload(&self, content: Upload, reader: Reader) -> io::Result<Uploaded> {
+        let (start, user) = match reader {
+            Reader::Runner => (self.frames, ROOT),
+            Reader::User => (UPLOADS, self.user.as_str()),
+        };
+        let path = format!("{start}.{}", Uuid::new_v4());
+        let (envd, name) = (self.envd.clone(), path.clone());
+        let file = Uploaded::new(path, move || drop(tokio::spawn(remove(envd, name))));
+        self.envd.upload_all(file.path(), user, content).await?;
+        Ok(file)
     }
+}
+
+/// Removes a file, unless the sandbox is gone; a fault of the moment does not keep it there.
+async fn remove(envd: Envd, path: String) {
+    for pause in REMOVALS {
+        sleep(pause).await;
+        match timeout(END, envd.remove(&path)).await {
+            Ok(Ok(()) | Err(EnvdFault::Gone)) => return,
+            Ok(Err(error)) => tracing::debug!(%error, "an upload is not removed from a sandbox"),
+            Err(_) => tracing::debug!("an upload is not removed: envd is silent"),
+        }
+    }
+    tracing::warn!("an upload that nobody took may be left in a sandbox: envd does not remove it");
 }
 
 impl Visit for Running {

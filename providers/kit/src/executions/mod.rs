@@ -13,7 +13,10 @@ mod wait;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use sandgate_runner_proto::v1::{Execution, List, Listed, Signal, Start, TerminalSize};
+use sandgate_runner_proto::{
+    GIT_VERSION, OWN_PROGRAM,
+    v1::{Execution, List, Listed, Signal, Start, TerminalSize},
+};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -29,7 +32,10 @@ use self::{
     failure::Stop,
     patience::Patience,
 };
-use crate::{CallContext, Provider, ProviderError, runner::Links};
+use crate::{
+    CallContext, Provider, ProviderError,
+    runner::{Link, LinkError, Links, Refusal},
+};
 
 /// How long the start of a command may take: less than gateways wait for an answer.
 const START: Duration = Duration::from_secs(25);
@@ -106,7 +112,12 @@ impl<P: Provider> Executions<P> {
         let mut patience = Patience::default();
         let work = self.call(&context, Terms::start(), &mut patience, |link| {
             let start = start.clone();
-            async move { link.start_watched(start).await }
+            async move {
+                if !knows(&link, &start) {
+                    return Err(LinkError::Refused(older()));
+                }
+                link.start_watched(start).await
+            }
         });
         let (begun, boot) = match timeout(START, work).await {
             Ok(Ok(begun)) => begun,
@@ -260,5 +271,21 @@ impl<P: Provider> Executions<P> {
         .await
         .map_err(|stop| stop.into_error(id))?;
         Ok(())
+    }
+}
+
+/// Whether a runner has this mode, if it is its own program that is wanted.
+fn knows(link: &Link, start: &Start) -> bool {
+    let is_own = start.argv.first().is_some_and(|name| name == OWN_PROGRAM);
+    !is_own || link.welcome().version >= GIT_VERSION
+}
+
+/// What a runner says of what it does not know, and cannot say of a mode of its program.
+fn older() -> Refusal {
+    Refusal {
+        reason: "UNKNOWN_REQUEST".to_owned(),
+        message: "this runner has no such mode".to_owned(),
+        offset: 0,
+        channel: 0,
     }
 }

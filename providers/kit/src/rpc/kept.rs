@@ -84,11 +84,18 @@ impl Kept {
         }
     }
 
+    /// What was kept.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        let mut bytes = self.head;
+        bytes.extend(self.tail);
+        bytes
+    }
+
     /// What was kept, and what is missing between and around it.
     pub(super) fn finish(self, channel: OutputChannel) -> (Bytes, Vec<OutputGap>) {
         let mut missing = Vec::new();
         let mut at = self.head.len() as u64;
-        for (from, size) in self.stretches {
+        for &(from, size) in &self.stretches {
             missing.push((at, from));
             at = from + size;
         }
@@ -107,9 +114,7 @@ impl Kept {
                 }
             })
             .collect();
-        let mut bytes = self.head;
-        bytes.extend(self.tail);
-        (bytes.into(), gaps)
+        (self.bytes().into(), gaps)
     }
 }
 

@@ -2,9 +2,12 @@
 
 mod answer;
 mod execution;
+mod files;
+mod git;
 mod kept;
 mod logs;
 mod page;
+mod ports;
 mod renew;
 mod requests;
 mod run;
@@ -21,25 +24,35 @@ use tonic::Request;
 
 use self::turns::Turns;
 use crate::{
-    CallContext, Instance, Provider, ProviderError, command, executions::Executions,
-    spec::check_not_denied,
+    CallContext, Instance, PortArgs, Provider, ProviderError, command, executions::Executions,
+    files::Rooms, ports::Ports, spec::check_not_denied,
 };
 
 /// Serves one provider.
 pub(crate) struct Service<P> {
     provider: Arc<P>,
     executions: Arc<Executions<P>>,
+    ports: Arc<Ports<P>>,
+    rooms: Rooms,
     turns: Arc<Turns>,
     tasks: TaskTracker,
 }
 
 impl<P: Provider> Service<P> {
     /// `shutdown` ends the links to sandboxes, not what runs there; `tasks` holds whatever outlives its call.
-    pub(crate) fn new(provider: Arc<P>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        provider: Arc<P>,
+        ports: PortArgs,
+        tasks: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let ports = Ports::new(provider.clone(), ports, tasks.clone(), shutdown.clone());
         let executions = Executions::new(provider.clone(), tasks.clone(), shutdown);
         Self {
             provider,
             executions: Arc::new(executions),
+            ports: Arc::new(ports),
+            rooms: Rooms::default(),
             turns: Arc::default(),
             tasks,
         }
@@ -79,10 +92,11 @@ impl<P: Provider> Service<P> {
         F: Future<Output = Result<Instance, ProviderError>> + Send + 'static,
         W: FnOnce(Arc<P>, CallContext) -> F + Send + 'static,
     {
-        let executions = self.executions.clone();
+        let (executions, ports) = (self.executions.clone(), self.ports.clone());
         self.to_the_end(context, |provider, context| async move {
             if executions.is_closed(&context.sandbox_id) {
                 provider.stop(&context).await?;
+                ports.close(&context.sandbox_id).await;
                 executions.ended(&context.sandbox_id);
             }
             work(provider, context).await

@@ -134,9 +134,12 @@ impl<P: Provider> SandboxService for Service<P> {
         let body = request.get_ref();
         let context = context(&request, &body.session_id, &body.sandbox_id)?;
         let (version, sandbox_id) = (context.state_version, context.sandbox_id.clone());
+        let ports = self.ports.clone();
         let instance = self
             .to_the_end(context, |provider, context| async move {
-                provider.stop(&context).await
+                let stopped = provider.stop(&context).await?;
+                ports.close(&context.sandbox_id).await;
+                Ok(stopped)
             })
             .await?;
         self.executions.ended(&sandbox_id);
@@ -192,7 +195,10 @@ impl<P: Provider> SandboxService for Service<P> {
         let context = context(&request, &body.session_id, &body.sandbox_id)?;
         let (session_id, sandbox_id) =
             (context.owner.session_id.clone(), context.sandbox_id.clone());
+        let ports = self.ports.clone();
         self.to_the_end(context, |provider, context| async move {
+            // First, since nobody may reach what is half gone.
+            ports.close(&context.sandbox_id).await;
             provider.delete(&context).await
         })
         .await?;

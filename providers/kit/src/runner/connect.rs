@@ -18,7 +18,7 @@ use super::{
     calls::{Calls, HELLO},
     check,
     drive::drive,
-    greet::{GreetError, exchange, hello},
+    greet::{GreetError, exchange, hello_to},
     link::Shared,
 };
 use crate::{CallContext, Reached};
@@ -39,12 +39,7 @@ where
     L: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Reached { mut link, secret } = reached;
-    let hello = Hello {
-        sandbox_id: context.sandbox_id.clone(),
-        generation: context.generation,
-        secret,
-        ..hello()
-    };
+    let hello = hello_to(context, secret);
     let mut frames = FrameReader::new(FROM_RUNNER_BYTES);
     let welcome = timeout(HANDSHAKE, welcomed(&mut link, hello, &mut frames))
         .await
@@ -56,7 +51,8 @@ where
     Ok(Link::new(shared, outbox, welcome))
 }
 
-async fn welcomed<L>(
+/// Says Hello, and reads a welcome from the right runner.
+pub(super) async fn welcomed<L>(
     link: &mut L,
     hello: Hello,
     frames: &mut FrameReader,

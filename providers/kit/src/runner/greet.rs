@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::calls::HELLO;
+use crate::CallContext;
 
 /// Why a runner was not greeted.
 #[derive(Debug, Error)]
@@ -51,11 +52,21 @@ where
 }
 
 /// A Hello with the versions that the kit speaks.
-pub(super) fn hello() -> Hello {
+pub(crate) fn hello() -> Hello {
     Hello {
         lowest_version: LOWEST_VERSION,
         highest_version: HIGHEST_VERSION,
         ..Hello::default()
+    }
+}
+
+/// The same to the runner of the sandbox that the context names.
+pub(super) fn hello_to(context: &CallContext, secret: Bytes) -> Hello {
+    Hello {
+        sandbox_id: context.sandbox_id.clone(),
+        generation: context.generation,
+        secret,
+        ..hello()
     }
 }
 

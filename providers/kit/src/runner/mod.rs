@@ -12,8 +12,10 @@ pub(crate) mod hostile;
 mod link;
 mod queue;
 mod table;
+mod through;
 mod watch;
 
+pub(crate) use self::greet::hello;
 pub use self::greet::{GreetError, greet};
 pub(crate) use self::{
     check::{FACTS_BYTES, place},
@@ -21,5 +23,6 @@ pub(crate) use self::{
     link::Link,
     queue::Seen,
     table::{Links, NoLink},
+    through::through,
     watch::{Began, Watch},
 };

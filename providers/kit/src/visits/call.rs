@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
+use futures::stream;
 use sandgate_runner_proto::{
     FROM_RUNNER_BYTES, FrameReader, VISIT_FILE,
     v1::{FromRunner, Refused, ToRunner, from_runner, to_runner::Body},
@@ -10,11 +11,14 @@ use sandgate_runner_proto::{
 use tokio::time::timeout;
 
 use super::{
-    HELLO, LOST, MOST, Visit, Visitor,
+    HELLO, LOST, MOST, Reader, Uploaded, Visit, Visitor,
     desk::{Answers, Desk, Open},
+    files::goes_on,
     framed, variables,
 };
 
+/// Input that one visit carries.
+pub(super) const INPUT: usize = MOST / 2;
 /// How long a visit that has said all may take to end.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -33,20 +37,36 @@ impl<V: Visitor> Desk<V> {
         open: &Open,
         answers: &Answers,
     ) -> io::Result<()> {
-        let is_secret = matches!(&body, Body::Start(start) if !start.env.is_empty());
+        let is_secret = match &body {
+            Body::Start(start) => !start.env.is_empty() || !start.stdin.is_empty(),
+            _ => false,
+        };
         let asks = ToRunner {
             call,
             body: Some(body),
         };
         let watched = is_watched(&asks);
-        let frames = framed(&self.hello, Some(asks));
+        self.visit_with((call, is_secret), &[asks], watched, open, answers)
+            .await
+    }
+
+    /// Makes one visit with all these frames; only the answers to `call` are passed on.
+    pub(super) async fn visit_with(
+        &self,
+        (call, is_secret): (u64, bool),
+        asks: &[ToRunner],
+        watched: bool,
+        open: &Open,
+        answers: &Answers,
+    ) -> io::Result<()> {
+        let frames = framed(&self.hello, asks);
         let begun = tokio::select! {
             begun = self.begun(frames, is_secret) => begun,
             () = open.dropped.cancelled() => return Ok(()),
         };
-        let mut visit = begun?;
+        let (mut visit, file) = begun?;
         let passed = tokio::select! {
-            passed = self.pass_on(&mut visit, watched, open, answers) => Some(passed),
+            passed = self.pass_on((&mut visit, file), call, watched, open, answers) => Some(passed),
             () = open.dropped.cancelled() => None,
         };
         // Its own end is read, so that its connection can be used again.
@@ -70,21 +90,27 @@ impl<V: Visitor> Desk<V> {
         }
     }
 
-    /// Begins a visit. What nobody else is to see, or is too much for variables, goes through a file: a
-    /// vendor may write down how it starts programs.
-    async fn begun(&self, frames: Vec<u8>, is_secret: bool) -> io::Result<V::Visit> {
+    /// Begins a visit. What nobody else is to see, or is too much for variables, goes through a file,
+    /// which is there until it is read: a vendor may write down how it starts programs.
+    async fn begun(
+        &self,
+        frames: Vec<u8>,
+        is_secret: bool,
+    ) -> io::Result<(V::Visit, Option<Uploaded>)> {
         if !is_secret && frames.len() <= MOST {
-            return self.visitor.visit(variables(&frames)).await;
+            let visit = self.visitor.visit(variables(&frames)).await?;
+            return Ok((visit, None));
         }
-        let path = self.visitor.deposit(Bytes::from(frames)).await?;
-        self.visitor
-            .visit(vec![(VISIT_FILE.to_owned(), path)])
-            .await
+        let content = Box::pin(stream::iter([Ok(Bytes::from(frames))]));
+        let file = self.visitor.upload(content, Reader::Runner).await?;
+        let variables = vec![(VISIT_FILE.to_owned(), file.path().to_owned())];
+        Ok((self.visitor.visit(variables).await?, Some(file)))
     }
 
     async fn pass_on(
         &self,
-        visit: &mut V::Visit,
+        (visit, mut file): (&mut V::Visit, Option<Uploaded>),
+        call: u64,
         watched: bool,
         open: &Open,
         answers: &Answers,
@@ -93,7 +119,14 @@ impl<V: Visitor> Desk<V> {
         loop {
             while let Some(frame) = frames.next::<FromRunner>().map_err(io::Error::other)? {
                 if frame.call == HELLO {
+                    // It has read what it is to pass on.
+                    if let Some(file) = file.take() {
+                        file.taken();
+                    }
                     self.check(&frame)?;
+                    continue;
+                }
+                if frame.call != call {
                     continue;
                 }
                 let next = next(&frame, watched);
@@ -154,9 +187,10 @@ fn is_watched(asks: &ToRunner) -> bool {
 }
 
 fn next(frame: &FromRunner, watched: bool) -> Next {
-    match frame.body {
+    match &frame.body {
         Some(from_runner::Body::Started(_)) if watched => Next::More,
         Some(from_runner::Body::Output(_) | from_runner::Body::Gap(_)) => Next::More,
+        Some(from_runner::Body::FileAnswer(answer)) if goes_on(answer) => Next::More,
         _ => Next::Last,
     }
 }

@@ -10,7 +10,8 @@ use bytes::BytesMut;
 use sandgate_runner_proto::{
     FrameReader, TO_RUNNER_BYTES, put_frame,
     v1::{
-        FromRunner, Hello, List, Listed, Refused, ToRunner, Welcome, from_runner, to_runner::Body,
+        FileData, Files, FromRunner, Hello, List, Listed, Refused, ToRunner, Welcome, from_runner,
+        to_runner::Body,
     },
 };
 use tokio::{
@@ -19,12 +20,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Visitor;
+use super::{
+    Visitor,
+    files::{self, Content},
+};
 
 /// Calls that may be open: the runner takes 512 connections.
 const OPEN: usize = 448;
-/// Answers that may wait for the writer.
-const ANSWERS: usize = 16;
+/// Answers that may wait for the writer, each of up to 256 KiB, and bytes that are written together:
+/// a reader that does not read costs no more.
+const ANSWERS: usize = 4;
+const TOGETHER: usize = 128 * 1024;
+/// Parts of a file that may wait.
+const CONTENT: usize = 2;
 /// Size of a read.
 const READ: usize = 64 * 1024;
 
@@ -44,6 +52,14 @@ pub(super) struct Open {
     pub(super) credit: Arc<Semaphore>,
     /// Nobody waits for it any more.
     pub(super) dropped: CancellationToken,
+}
+
+/// What was said of files on this connection.
+#[derive(Default)]
+struct Given {
+    files: Option<Files>,
+    /// Where the bytes of the last request go.
+    content: Option<mpsc::Sender<FileData>>,
 }
 
 /// Where answers go.
@@ -80,9 +96,12 @@ impl<V: Visitor> Desk<V> {
         answers: Answers,
     ) -> io::Result<()> {
         let mut frames = FrameReader::new(TO_RUNNER_BYTES);
+        let mut given = Given::default();
         loop {
             while let Some(frame) = frames.next().map_err(io::Error::other)? {
-                self.take(frame, &answers).await?;
+                if let Some(frame) = self.take_files(frame, &mut given, &answers).await? {
+                    self.take(frame, &answers).await?;
+                }
             }
             frames.buffer().reserve(READ);
             if reader.read_buf(frames.buffer()).await? == 0 {
@@ -111,6 +130,11 @@ impl<V: Visitor> Desk<V> {
                 }
                 return Ok(());
             }
+            Some(Body::Connect(_)) => from_runner::Body::Refused(Refused {
+                reason: "UNKNOWN_REQUEST".to_owned(),
+                message: "a visit is no stream of bytes".to_owned(),
+                ..Refused::default()
+            }),
             Some(_) if self.open().len() >= OPEN => from_runner::Body::Refused(Refused {
                 reason: "TOO_MANY_OBSERVERS".to_owned(),
                 message: format!("{OPEN} calls to this sandbox are open"),
@@ -127,11 +151,64 @@ impl<V: Visitor> Desk<V> {
         sent.map_err(io::Error::other)
     }
 
-    fn begin(self: &Arc<Self>, call: u64, mut body: Body, answers: Answers) {
-        let open = Open {
+    /// Takes what is about files; any other frame comes back.
+    async fn take_files(
+        self: &Arc<Self>,
+        frame: ToRunner,
+        given: &mut Given,
+        answers: &Answers,
+    ) -> io::Result<Option<ToRunner>> {
+        let call = frame.call;
+        match frame.body {
+            Some(Body::Files(files)) => {
+                given.files = Some(files);
+                let sent = answers.send(files::done(call)).await;
+                sent.map_err(io::Error::other)?;
+            }
+            Some(Body::File(_)) => {
+                let files = given.files.clone().ok_or(io::ErrorKind::InvalidData)?;
+                let (content, taken) = mpsc::channel(CONTENT);
+                given.content = Some(content);
+                self.begin_work(files, frame, taken, answers.clone());
+            }
+            // Nobody takes what comes for a request that has been answered.
+            Some(Body::FileData(data)) => {
+                if let Some(content) = &given.content {
+                    let _ = content.send(data).await;
+                }
+            }
+            _ => return Ok(Some(frame)),
+        }
+        Ok(None)
+    }
+
+    fn begin_work(
+        self: &Arc<Self>,
+        files: Files,
+        request: ToRunner,
+        content: Content,
+        answers: Answers,
+    ) {
+        let open = self.new_open();
+        let desk = self.clone();
+        tokio::spawn(async move {
+            let done = desk.work((files, request), content, &open, &answers);
+            if let Err(error) = done.await {
+                tracing::debug!(%error, sandbox_id = desk.hello.sandbox_id, "work on files is lost");
+                desk.over.cancel();
+            }
+        });
+    }
+
+    fn new_open(&self) -> Open {
+        Open {
             credit: Arc::new(Semaphore::new(0)),
             dropped: self.over.child_token(),
-        };
+        }
+    }
+
+    fn begin(self: &Arc<Self>, call: u64, mut body: Body, answers: Answers) {
+        let open = self.new_open();
         let observe = match &mut body {
             Body::Start(start) => start.observe.as_mut(),
             Body::Observe(observe) => Some(observe),
@@ -186,7 +263,9 @@ async fn write(
     while let Some(frame) = waiting.recv().await {
         let mut out = BytesMut::new();
         put_frame(&frame, &mut out);
-        while let Ok(frame) = waiting.try_recv() {
+        while out.len() < TOGETHER
+            && let Ok(frame) = waiting.try_recv()
+        {
             put_frame(&frame, &mut out);
         }
         writer.write_all_buf(&mut out).await?;

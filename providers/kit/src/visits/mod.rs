@@ -4,11 +4,14 @@
 
 mod call;
 mod desk;
+mod files;
+mod uploaded;
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, pin::Pin, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use futures::Stream;
 use sandgate_runner_proto::{
     FROM_RUNNER_BYTES, FrameReader, HIGHEST_VERSION, LOWEST_VERSION, VISIT_VARIABLE, put_frame,
     v1::{Hello, ToRunner, Welcome, from_runner, to_runner},
@@ -16,6 +19,7 @@ use sandgate_runner_proto::{
 use tokio::io::DuplexStream;
 
 use self::desk::Desk;
+pub use self::uploaded::Uploaded;
 use crate::{CallContext, GreetError};
 
 /// Of each direction between the kit and the desk, in bytes.
@@ -45,13 +49,30 @@ pub trait Visitor: Send + Sync + 'static {
         variables: Vec<(String, String)>,
     ) -> impl Future<Output = io::Result<Self::Visit>> + Send;
 
-    /// Puts frames into a file in the sandbox that only the runner's own user may read; its path. The
-    /// visit that is told of it removes it. May be dropped at any await.
+    /// Puts bytes into a new file in the sandbox. Whoever reads it removes it; what is returned does so
+    /// where nobody is known to have read it. May be dropped at any await.
     ///
     /// # Errors
-    /// Where they are not there as a whole.
-    fn deposit(&self, frames: Bytes) -> impl Future<Output = io::Result<String>> + Send;
+    /// Where not all came, or was taken; the file is removed again, as well as that can be done. A full
+    /// disk is [`io::ErrorKind::StorageFull`].
+    fn upload(
+        &self,
+        content: Upload,
+        reader: Reader,
+    ) -> impl Future<Output = io::Result<Uploaded>> + Send;
 }
+
+/// Who may read and remove an uploaded file; nobody else may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// The runner's own user: frames.
+    Runner,
+    /// The sandbox's user: what a file is to hold.
+    User,
+}
+
+/// Bytes as they come. An error in it says that not all did.
+pub type Upload = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// A visit under way.
 pub trait Visit: Send + 'static {
@@ -85,7 +106,7 @@ impl<V: Visitor> Greeted<V> {
             generation: context.generation,
             ..Hello::default()
         };
-        let mut visit = visitor.visit(variables(&framed(&hello, None))).await?;
+        let mut visit = visitor.visit(variables(&framed(&hello, &[]))).await?;
         let mut frames = FrameReader::new(FROM_RUNNER_BYTES);
         loop {
             let frame = frames.next()?;
@@ -129,12 +150,12 @@ impl<V: Visitor> Greeted<V> {
 }
 
 /// The frames of one visit: the greeting, and what is asked.
-fn framed(hello: &Hello, asked: Option<ToRunner>) -> Vec<u8> {
+fn framed(hello: &Hello, asked: &[ToRunner]) -> Vec<u8> {
     let mut frames = Vec::new();
     let body = Some(to_runner::Body::Hello(hello.clone()));
     put_frame(&ToRunner { call: HELLO, body }, &mut frames);
-    if let Some(asked) = asked {
-        put_frame(&asked, &mut frames);
+    for frame in asked {
+        put_frame(frame, &mut frames);
     }
     frames
 }

@@ -4,18 +4,20 @@ use std::{
     io,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
 use sandgate_runner_proto::{
     FROM_RUNNER_BYTES, FrameReader, TO_RUNNER_BYTES, VISIT_FILE, VISIT_VARIABLE, put_frame,
     v1::{
-        Credit, Done, Drop as DropCall, Ended, FromRunner, Hello, List, Look, Observe, Output,
-        Signal, Start, Started, ToRunner, Welcome, WriteStdin, from_runner, to_runner::Body,
+        Credit, Done, Drop as DropCall, Ended, FileAnswer, FileData, FileRequest, Files,
+        FromRunner, Hello, List, Look, Observe, Output, Signal, Start, Started, ToRunner, Welcome,
+        WriteStdin, file_answer, file_request, from_runner, to_runner::Body,
     },
 };
 use tokio::{
@@ -24,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Desk, HELLO, LOST, Visit, Visitor};
+use super::{Desk, HELLO, LOST, Reader, Upload, Uploaded, Visit, Visitor, call::INPUT};
 
 type Said = from_runner::Body;
 
@@ -49,12 +51,31 @@ impl Visit for Played {
     }
 }
 
-struct Plays(mpsc::UnboundedSender<Asked>, Mutex<Bytes>);
+struct Plays(mpsc::UnboundedSender<Asked>, Mutex<Bytes>, Arc<World>);
+
+/// What the vendor makes of it.
+#[derive(Default)]
+struct World {
+    /// No visit can be made.
+    is_shut: AtomicBool,
+    /// None begins.
+    is_stuck: AtomicBool,
+    /// The disk takes no file.
+    is_full: AtomicBool,
+    uploads: AtomicUsize,
+    removals: AtomicUsize,
+}
 
 impl Visitor for Plays {
     type Visit = Played;
 
     async fn visit(&self, variables: Vec<(String, String)>) -> io::Result<Played> {
+        if self.2.is_shut.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        if self.2.is_stuck.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let mut text = String::new();
         let deposited = variables[0].0 == VISIT_FILE;
         for (part, (name, value)) in variables.iter().enumerate() {
@@ -87,9 +108,24 @@ impl Visitor for Plays {
         Ok(Played(answers, ended))
     }
 
-    async fn deposit(&self, frames: Bytes) -> io::Result<String> {
-        *self.1.lock().unwrap() = frames;
-        Ok("/frames".to_owned())
+    async fn upload(&self, mut content: Upload, reader: Reader) -> io::Result<Uploaded> {
+        let mut bytes = BytesMut::new();
+        while let Some(part) = content.next().await {
+            bytes.extend_from_slice(&part?);
+        }
+        if self.2.is_full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        *self.1.lock().unwrap() = bytes.freeze();
+        let path = match reader {
+            Reader::Runner => "/frames",
+            Reader::User => "/content",
+        };
+        let world = self.2.clone();
+        world.uploads.fetch_add(1, Ordering::SeqCst);
+        Ok(Uploaded::new(path.to_owned(), move || {
+            world.removals.fetch_add(1, Ordering::SeqCst);
+        }))
     }
 }
 
@@ -118,14 +154,16 @@ struct Scene {
     link: DuplexStream,
     frames: FrameReader,
     visits: mpsc::UnboundedReceiver<Asked>,
+    world: Arc<World>,
 }
 
 impl Scene {
     fn of(boot: &str) -> Self {
         let (visited, visits) = mpsc::unbounded_channel();
         let (link, far) = tokio::io::duplex(1024 * 1024);
+        let world = Arc::new(World::default());
         let desk = Desk::new(
-            Plays(visited, Mutex::default()),
+            Plays(visited, Mutex::default(), world.clone()),
             Hello::default(),
             welcome(boot),
         );
@@ -134,6 +172,7 @@ impl Scene {
             link,
             frames: FrameReader::new(FROM_RUNNER_BYTES),
             visits,
+            world,
         }
     }
 
@@ -313,7 +352,7 @@ async fn a_visit_that_finds_no_runner_or_another_ends_the_connection() {
 #[tokio::test]
 async fn what_is_large_or_secret_goes_through_a_file() {
     let mut scene = Scene::of("boot");
-    scene.ask(2, start("small", None, 100)).await;
+    scene.ask(2, start("small", None, 0)).await;
     // A visit that is gone is lost, and all with it.
     let small = scene.visit().await;
     assert!(!small.deposited);
@@ -337,4 +376,112 @@ async fn what_is_large_or_secret_goes_through_a_file() {
     };
     scene.ask(5, Body::Start(secret)).await;
     assert!(scene.visit().await.deposited);
+    // What a command reads may be a token.
+    scene.ask(6, start("input", None, 1)).await;
+    assert!(scene.visit().await.deposited);
+}
+
+impl World {
+    /// Waits for as many removals of uploaded files.
+    async fn has_removed(&self, wanted: usize) {
+        until(|| self.removals.load(Ordering::SeqCst) == wanted).await;
+    }
+}
+
+async fn until(done: impl Fn() -> bool) {
+    let waited = timeout(Duration::from_secs(30), async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.expect("it does not come to that");
+}
+
+#[tokio::test]
+async fn a_file_that_no_visit_is_known_to_have_read_is_removed() {
+    // No visit begins.
+    let mut scene = Scene::of("boot");
+    scene.world.is_shut.store(true, Ordering::SeqCst);
+    scene.ask(2, start("secret", Some(1), 1)).await;
+    assert!(scene.said().await.is_none());
+    scene.world.has_removed(1).await;
+
+    // The call is dropped before one does.
+    let mut scene = Scene::of("boot");
+    scene.world.is_stuck.store(true, Ordering::SeqCst);
+    scene.ask(2, start("secret", Some(1), 1)).await;
+    let world = scene.world.clone();
+    until(|| world.uploads.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(world.removals.load(Ordering::SeqCst), 0);
+    scene.ask(2, Body::Drop(DropCall {})).await;
+    world.has_removed(1).await;
+
+    // So is the connection.
+    scene.ask(3, start("secret", Some(1), 1)).await;
+    until(|| world.uploads.load(Ordering::SeqCst) == 2).await;
+    drop(scene.link);
+    world.has_removed(2).await;
+}
+
+#[tokio::test]
+async fn a_file_that_a_visit_has_read_is_left_to_it() {
+    let mut scene = Scene::of("boot");
+    scene.ask(2, start("secret", Some(1), 1)).await;
+    let visit = scene.visit().await;
+    visit.answer(Said::Started(Started::default()));
+    assert!(scene.said().await.is_some());
+    drop(scene.link);
+    ends(&visit).await;
+    assert_eq!(scene.world.removals.load(Ordering::SeqCst), 0);
+}
+
+/// Asks for a write of that many bytes.
+async fn write(scene: &mut Scene, call: u64, size: usize) {
+    let write = FileRequest {
+        body: Some(file_request::Body::Write(Default::default())),
+    };
+    scene.ask(call, Body::File(write)).await;
+    for (size, eof) in [(size, false), (0, true)] {
+        let data = vec![b'x'; size].into();
+        scene
+            .ask(call, Body::FileData(FileData { data, eof }))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_upload_is_full_for_that_call_alone() {
+    let mut scene = Scene::of("boot");
+    scene.ask(1, Body::Files(Files::default())).await;
+    scene.said().await.unwrap();
+    scene.world.is_full.store(true, Ordering::SeqCst);
+    // What a file is to hold, and frames that nobody else is to see.
+    for (call, size) in [(2, INPUT + 1), (3, 10)] {
+        write(&mut scene, call, size).await;
+        let said = scene.said().await.unwrap();
+        assert_eq!(said.call, call);
+        assert!(matches!(said.body, Some(Said::Refused(refused)) if refused.reason == "DISK_FULL"));
+    }
+    scene.world.is_full.store(false, Ordering::SeqCst);
+    write(&mut scene, 4, INPUT + 1).await;
+    let visit = scene.visit().await;
+    // A sign of life is no end.
+    let working = file_answer::Body::Working(Default::default());
+    for body in [working, file_answer::Body::Info(Default::default())] {
+        visit.say(4, Said::FileAnswer(FileAnswer { body: Some(body) }));
+        assert_eq!(scene.said().await.unwrap().call, 4);
+    }
+}
+
+#[tokio::test]
+async fn what_a_file_is_to_hold_is_removed_whoever_has_read_it() {
+    let mut scene = Scene::of("boot");
+    scene.ask(1, Body::Files(Files::default())).await;
+    write(&mut scene, 2, INPUT + 1).await;
+    scene.said().await.unwrap();
+    let visit = scene.visit().await;
+    assert_eq!(scene.world.removals.load(Ordering::SeqCst), 0);
+    visit.say(2, Said::FileAnswer(FileAnswer::default()));
+    scene.said().await.unwrap();
+    scene.world.has_removed(1).await;
 }

@@ -43,6 +43,13 @@ fn other_modes() {
         }))
     );
     assert_eq!(read("version"), Ok(Mode::Version));
+    assert_eq!(read("clone"), Ok(Mode::Clone));
+    assert_eq!(read("lend 7 get"), Ok(Mode::Lend(7, "get".to_owned())));
+    let forget = Forget {
+        path: "/f".into(),
+        until: 3,
+    };
+    assert_eq!(read("forget /f 3"), Ok(Mode::Forget(forget)));
 }
 
 #[test]
@@ -50,6 +57,8 @@ fn mistakes_are_named() {
     for (line, part) in [
         ("", "name what to do"),
         ("walk", "name what to do"),
+        ("lend x get", "name what to do"),
+        ("forget /f x", "name what to do"),
         ("init", "--socket must be given"),
         ("init --socket", "--socket needs a path"),
         ("init --socket /s --grace soon", "--grace needs a number"),

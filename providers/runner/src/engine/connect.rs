@@ -152,7 +152,7 @@ impl Engine {
             sees_oom: self.keeper.sees_oom(),
             running: u32::try_from(self.running).unwrap_or(u32::MAX),
             idle_ms: self
-                .activity
+                .last_activity()
                 .elapsed()
                 .as_millis()
                 .try_into()
@@ -199,6 +199,11 @@ impl Engine {
             return;
         };
         self.poller.remove(&connection.fd);
+        self.forget_all(number, connection);
+    }
+
+    /// Forgets all that a connection watched.
+    pub(super) fn forget_all(&mut self, number: u64, connection: Connection) {
         for (call, observation) in connection.observations {
             self.forget(number, call, &observation);
         }

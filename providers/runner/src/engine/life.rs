@@ -63,7 +63,15 @@ impl Engine {
     /// The timeout of an execution is over. A process that was over before has its own outcome.
     pub(super) fn time_out(&mut self, number: u64) {
         self.reap();
-        self.begin_ending(number, Ending::TimedOut, self.setup.options.grace);
+        self.end(number, Ending::TimedOut);
+    }
+
+    /// Ends a tree, with the grace time that it was started with.
+    pub(super) fn end(&mut self, number: u64, ending: Ending) {
+        if let Some(execution) = self.executions.get(&number) {
+            let grace = execution.grace;
+            self.begin_ending(number, ending, grace);
+        }
     }
 
     /// Ends a tree: TERM now, KILL after the grace time. The first reason counts.

@@ -2,16 +2,19 @@
 
 mod connect;
 mod evict;
+mod files;
 mod finish;
 mod frozen;
 mod life;
 mod look;
 mod output;
+mod ports;
 mod request;
 mod serve;
 mod start;
 mod stop;
 mod watch;
+mod workers;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -31,6 +34,7 @@ use crate::{
     identity::Identity,
     leftovers::Leftovers,
     poller::{Interest, Poller, Ready, Token},
+    ports::Ports,
     process::Keeper,
     reaper::Reaper,
     spawner::Spawner,
@@ -41,6 +45,7 @@ use crate::{
 };
 use frozen::Clock;
 use stop::Stop;
+use workers::Workers;
 
 /// Output in memory, of all executions together.
 const MEMORY: u64 = 16 << 20;
@@ -80,6 +85,8 @@ pub(crate) struct Engine {
     budget: Budget,
     scratch: Vec<u8>,
     activity: Instant,
+    ports: Ports,
+    workers: Workers,
     clock: Clock,
     oom_kills: u64,
     state: Option<StateFile>,
@@ -135,6 +142,8 @@ impl Engine {
             watchers: 0,
             scratch: vec![0; SCRATCH],
             activity: Instant::now(),
+            ports: Ports::default(),
+            workers: Workers::default(),
             clock: Clock::default(),
             state,
             primary: None,
@@ -190,6 +199,7 @@ impl Engine {
                 self.leftovers
                     .discard(&self.poller, number, &mut self.scratch);
             }
+            Token::Worker(number) => self.hear_worker(number),
         }
     }
 

@@ -45,6 +45,13 @@ impl Engine {
             Some(Asked::Resize(resize)) => self.resize(&resize),
             Some(Asked::Look(look)) => self.look((connection, call), &look),
             Some(Asked::List(list)) => Ok(Some(self.list(&list))),
+            Some(Asked::Files(files)) => self.hand_over(connection, call, files).map(|()| None),
+            Some(Asked::Connect(connect)) => {
+                self.connect_port(connection, call, &connect).map(|()| None)
+            }
+            Some(Asked::File(_) | Asked::FileData(_)) => {
+                Err(malformed("say Files first, on a connection of its own"))
+            }
             Some(Asked::Shutdown(shutdown)) => self.shut_down((connection, call), &shutdown),
         };
         match answer {
@@ -96,11 +103,7 @@ impl Engine {
         }
         let execution = self.find(&cancel.execution_id)?;
         let (number, alive) = (execution.number, execution.is_alive());
-        self.begin_ending(
-            number,
-            Ending::Cancelled(cancel.by),
-            self.setup.options.grace,
-        );
+        self.end(number, Ending::Cancelled(cancel.by));
         done(alive)
     }
 

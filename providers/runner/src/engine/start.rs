@@ -24,6 +24,14 @@ use crate::{
 const RUNNING: usize = 1024;
 /// Longest timeout; more is never reached.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Longest grace time of one execution.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What an execution wants between TERM and KILL; none: what all have.
+fn grace(start: &Start) -> Option<Duration> {
+    let wanted = Duration::from_millis(start.grace_ms).min(GRACE);
+    (!wanted.is_zero()).then_some(wanted)
+}
 
 impl Engine {
     /// Starts an execution, or attaches to the one that has its id.
@@ -60,12 +68,7 @@ impl Engine {
     }
 
     fn check_room(&self) -> Result<(), Refused> {
-        if self.stop.has_begun() {
-            return Err(refused(
-                "SHUTTING_DOWN",
-                "the runner ends; start it when the sandbox has been started anew",
-            ));
-        }
+        self.check_not_ending()?;
         if self.setup.is_single() && !self.executions.is_empty() {
             return Err(refused(
                 "TOO_MANY_EXECUTIONS",
@@ -118,6 +121,7 @@ impl Engine {
         let mut execution = Execution::new(number, start, self.lanes(start.terminal.is_some()));
         execution.user.clone_from(user);
         execution.cwd = cwd;
+        execution.grace = grace(start).unwrap_or(options.grace);
         self.newest = number;
         self.running += 1;
         self.activity = execution.start;

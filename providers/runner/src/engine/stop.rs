@@ -64,7 +64,7 @@ impl Engine {
     /// Ends all executions on a provider's word, and the runner with them or some time later.
     pub(super) fn shut_down(&mut self, watcher: Watcher, asked: &Shutdown) -> Answer {
         let needed = Duration::from_millis(asked.only_if_idle_ms);
-        let is_busy = self.running > 0 || self.activity.elapsed() < needed;
+        let is_busy = self.running > 0 || self.last_activity().elapsed() < needed;
         if !needed.is_zero() && is_busy && !self.stop.begun {
             let message = "something runs, or ended too short a while ago; nothing was done";
             return Err(refused("BUSY", message));

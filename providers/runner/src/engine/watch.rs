@@ -101,7 +101,7 @@ impl Engine {
         }
         if observation.cancels {
             let ending = Ending::Cancelled("DISCONNECT".to_owned());
-            self.begin_ending(observation.number, ending, self.setup.options.grace);
+            self.end(observation.number, ending);
         }
     }
 

@@ -24,7 +24,7 @@ use super::{
 /// Knows what holds for all executions; shared by the threads that start them.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    own: Own,
+    pub(super) own: Own,
     marks: Arc<Marks>,
     /// Whether a process can be given a group as a mark.
     pub(super) grouped: bool,
@@ -167,7 +167,7 @@ fn connect(command: &Command) -> Result<Wires, Errno> {
     wires.map_err(|error| errno_of(&error))
 }
 
-fn errno_of(error: &std::io::Error) -> Errno {
+pub(super) fn errno_of(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 

@@ -14,10 +14,13 @@ mod send;
 mod tree;
 mod users;
 mod wires;
+mod worker;
 
 use std::{os::fd::OwnedFd, path::PathBuf};
 
-pub(crate) use self::{failure::StartFailure, keeper::Keeper, tree::Tree, wires::resize};
+pub(crate) use self::{
+    failure::StartFailure, keeper::Keeper, tree::Tree, wires::resize, worker::Worker,
+};
 
 /// What to run.
 #[derive(Clone)]

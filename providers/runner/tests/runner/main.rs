@@ -8,12 +8,15 @@
 mod client;
 mod ending;
 mod faults;
+mod files;
+mod git;
 mod hostile;
 mod input;
 mod linger;
 mod listing;
 mod load;
 mod output;
+mod ports;
 mod program;
 mod single;
 mod visit;

@@ -137,7 +137,7 @@ fn says_its_version_and_its_usage() {
     assert!(
         String::from_utf8(output.stdout)
             .unwrap()
-            .contains("protocol 1 to 2")
+            .contains("protocol 1 to 3")
     );
     let output = Command::new(PROGRAM)
         .args(["init", "--socket"])

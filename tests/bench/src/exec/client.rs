@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A client with a session.
 #[derive(Clone)]
 pub(super) struct Client {
-    way: Way,
-    session_id: String,
+    pub(super) way: Way,
+    pub(super) session_id: String,
 }
 
 impl Client {
@@ -197,7 +197,7 @@ fn owned(argv: &[&str]) -> Vec<String> {
     argv.iter().map(|part| (*part).to_owned()).collect()
 }
 
-async fn answer<T>(
+pub(super) async fn answer<T>(
     way: &Way,
     call: impl Future<Output = std::result::Result<Response<T>, Status>>,
 ) -> Result<T> {
@@ -206,7 +206,7 @@ async fn answer<T>(
     Ok(answer.map_err(|status| way.failed(status))?.into_inner())
 }
 
-async fn next<T>(way: &Way, stream: &mut Streaming<T>) -> Result<Option<T>> {
+pub(super) async fn next<T>(way: &Way, stream: &mut Streaming<T>) -> Result<Option<T>> {
     let event = timeout(PATIENCE, stream.message()).await;
     let event = event.map_err(|_| Error::Late("a stream"))?;
     event.map_err(|status| way.failed(status))

@@ -23,6 +23,12 @@ pub(crate) enum Figure {
     Idle,
     /// Memory that an output nobody reads costs
     Memory,
+    /// Bytes a second of a file into a container, beside the Docker archive API
+    FileIn,
+    /// Bytes a second of a file out of a container, beside the Docker archive API
+    FileOut,
+    /// Memory that a file of 1 GiB costs
+    FileMemory,
 }
 
 /// The same thing done by Sandgate and by what it is compared with, in one round.
@@ -35,6 +41,11 @@ pub(crate) struct Pair {
 }
 
 impl Figure {
+    /// Whether it is of the group of files.
+    pub(crate) fn is_of_files(self) -> bool {
+        matches!(self, Self::FileIn | Self::FileOut | Self::FileMemory)
+    }
+
     /// Whether it takes a Docker Engine.
     pub(crate) fn needs_docker(self) -> bool {
         self != Self::Local
@@ -63,12 +74,12 @@ impl Figure {
         match self {
             Self::True => "≥ 30 times faster (goal: 40, 1.5 ms)",
             Self::InFlight => "≥ 800 /s",
-            Self::Containers | Self::Stdout => "≥ 1.0",
+            Self::Containers | Self::Stdout | Self::FileIn | Self::FileOut => "≥ 1.0",
             Self::Warm => "≤ 15 ms, ≥ 20 times faster",
             Self::Cold => "≤ 1.1",
             Self::Local => "≤ 2.0",
             Self::Idle => "under 200 MB together",
-            Self::Memory => "flat",
+            Self::Memory | Self::FileMemory => "flat",
         }
     }
 

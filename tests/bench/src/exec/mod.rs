@@ -3,9 +3,11 @@
 
 mod client;
 mod commands;
+mod content;
 mod creates;
 mod engine;
 mod figure;
+mod files;
 mod groups;
 mod idle;
 mod local;

@@ -12,7 +12,7 @@ use super::{
     creates::{Creates, POOL, Pooled},
     engine::Engine,
     figure::Figure,
-    groups, idle, local, memory,
+    files, groups, idle, local, memory,
     phase::{Measured, measure},
     stand::{Plan, Stand},
     table::{self, Kept},
@@ -106,6 +106,7 @@ impl Run {
         taken.measured.extend(self.commands().await?);
         taken.measured.extend(self.creates().await?);
         taken.measured.extend(self.local().await?);
+        taken.measured.extend(self.files().await?);
         taken.kept.extend(self.lasting().await?);
         Ok(taken)
     }
@@ -198,8 +199,24 @@ impl Run {
         taken
     }
 
+    async fn files(&self) -> Result<Vec<Measured>> {
+        let figures = self.wanted(&[Figure::FileIn, Figure::FileOut]);
+        if figures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stand = self.containers("files", None, 0).await?;
+        let work = async {
+            let files = files::Files::prepare(&stand.client, self.engine.clone());
+            let files = Box::pin(files).await?;
+            measure(&files, &figures, self.args.rounds).await
+        };
+        let taken = self.unless_stopped(work).await;
+        stand.stop().await;
+        taken
+    }
+
     async fn lasting(&self) -> Result<Vec<Kept>> {
-        let figures = self.wanted(&[Figure::Idle, Figure::Memory]);
+        let figures = self.wanted(&[Figure::Idle, Figure::Memory, Figure::FileMemory]);
         if figures.is_empty() {
             return Ok(Vec::new());
         }
@@ -210,6 +227,7 @@ impl Run {
                 eprintln!("{figure:?}");
                 kept.push(match figure {
                     Figure::Idle => Box::pin(idle::take(&stand)).await?,
+                    Figure::FileMemory => Box::pin(files::memory(&stand, &self.engine)).await?,
                     _ => Box::pin(memory::take(&stand, &self.engine)).await?,
                 });
             }

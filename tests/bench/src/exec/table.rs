@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{commands, creates, figure::Figure, idle, local, memory, phase::Measured};
+use super::{commands, creates, figure::Figure, files, idle, local, memory, phase::Measured};
 use crate::{config::RunArgs, facts::version, spread::Spread};
 
 /// A figure that is taken once: what a thing costs while it lasts.
@@ -96,7 +96,7 @@ fn number(figure: Figure, spread: Spread) -> String {
     let value = spread.median;
     match figure {
         Figure::InFlight | Figure::Containers => format!("{value:.0} /s"),
-        Figure::Stdout => format!("{value:.0} MB/s"),
+        Figure::Stdout | Figure::FileIn | Figure::FileOut => format!("{value:.0} MB/s"),
         Figure::Warm | Figure::Cold => format!("{value:.1} ms"),
         _ => format!("{value:.2} ms"),
     }
@@ -105,6 +105,7 @@ fn number(figure: Figure, spread: Spread) -> String {
 fn other(figure: Figure) -> &'static str {
     match figure {
         Figure::True | Figure::InFlight | Figure::Stdout => "Docker exec API:",
+        Figure::FileIn | Figure::FileOut => "Docker archive API:",
         Figure::Containers => "1 container:",
         Figure::Warm => "cold:",
         Figure::Cold => "bare Docker API:",
@@ -123,6 +124,12 @@ fn name(figure: Figure) -> String {
             format!("`true`, {in_flight} in flight over {containers} containers")
         }
         Figure::Stdout => format!("{} MiB of stdout", mib(commands::OUTPUT)),
+        Figure::FileIn => format!("a file of {} MiB in", mib(files::FILE)),
+        Figure::FileOut => format!("a file of {} MiB out", mib(files::FILE)),
+        Figure::FileMemory => format!(
+            "peak while a file of {} MiB goes in and out",
+            mib(files::LARGE)
+        ),
         Figure::Warm => format!("create, from a warm pool of {}", creates::POOL),
         Figure::Cold => "create, cold".to_owned(),
         Figure::Local => format!("`true` in a local sandbox, p50 of {}", local::CALLS),

@@ -1,11 +1,15 @@
 //! The checks, by topic, in the order of the report.
 
+mod archives;
 mod capabilities;
 mod commands;
 mod delete;
+mod directories;
 mod ending;
 mod endings;
 mod feature_calls;
+mod files;
+mod git;
 mod heart;
 mod isolation;
 mod life_cycle;
@@ -13,9 +17,11 @@ mod logs;
 mod malformed;
 mod outcomes;
 mod output_limit;
+mod ports;
 mod renew;
 mod resume;
 mod run_command;
+mod server;
 mod start;
 mod stdin;
 mod stop;
@@ -46,7 +52,12 @@ pub(crate) const ALL: &[&[Check]] = &[
     views::CHECKS,
     run_command::CHECKS,
     logs::CHECKS,
+    ports::CHECKS,
+    git::CHECKS,
     isolation::CHECKS,
+    files::CHECKS,
+    directories::CHECKS,
+    archives::CHECKS,
 ];
 
 /// Features that the contract names.

@@ -4,8 +4,10 @@
 mod call;
 mod direct;
 mod execution;
+mod files;
 mod gateway;
 mod place;
+mod port;
 mod watch;
 
 use std::{
@@ -22,7 +24,9 @@ use tonic::{
 use uuid::Uuid;
 
 pub(crate) use self::{
+    files::{reading, writing},
     place::{Place, line, new_execution, shell},
+    port::fetched,
     watch::Watch,
 };
 use crate::{

@@ -66,7 +66,7 @@ pub(super) fn options(plan: &Plan<'_>) -> Vec<OsString> {
     if plan.internet {
         list.words("--ro-bind-try /etc/resolv.conf /etc/resolv.conf");
     }
-    list.words("--proc /proc --dev /dev --perms 1777 --tmpfs /dev/shm");
+    list.words("--proc /proc --dev /dev --perms 1777 --size 67108864 --tmpfs /dev/shm");
     list.bind("--bind", &plan.folder.join("own"), "/.emulator");
     list.bind("--ro-bind", plan.program, "/.emulator/program");
     list.words("--chdir / --clearenv --setenv PATH");

@@ -149,6 +149,11 @@ async fn python_has_terminals() {
 }
 
 #[tokio::test]
+async fn python_reaches_ports() {
+    runs_python("ports.py").await;
+}
+
+#[tokio::test]
 async fn python_lives() {
     runs_python("life.py").await;
 }
@@ -176,6 +181,11 @@ async fn javascript_runs_commands() {
 #[tokio::test]
 async fn javascript_has_files() {
     runs_node("filesystem.mjs").await;
+}
+
+#[tokio::test]
+async fn javascript_reaches_ports() {
+    runs_node("ports.mjs").await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use sandgate_proto::{
     v1::{CloneRepositoryRequest, ListExecutionsRequest, SandboxState},
 };
 use sandgate_system::{Client, Fake, Op, Plan, World, assert_reason, fact};
-use tonic::{Code, Status};
+use tonic::Status;
 
 const IDS: [&str; 4] = ["daytona", "codesandbox", "e2b", "container"];
 
@@ -173,8 +173,8 @@ async fn git_takes_the_users_connection_and_then_the_sessions_secret() {
     };
     // What the provider got behind the caller's own bytes.
     let payload = async || {
-        let status = client.git().clone_repository(request.clone()).await;
-        assert_eq!(status.unwrap_err().code(), Code::Unimplemented);
+        let done = client.git().clone_repository(request.clone()).await;
+        done.unwrap();
         let message = world.tap().seen("CloneRepository").pop().unwrap().message();
         assert!(message.starts_with(&request.encode_to_vec()));
         let got = CloneRepositoryRequest::decode(message).unwrap();
@@ -232,7 +232,7 @@ async fn only_the_sessions_own_user_gives_the_key() {
     let of_ann = client.session_of("ann").await;
     client.connect_to("e2b", "of bob", "bob").await;
     client.connect_to("e2b", "of the backend", "").await;
-    client.connect_to("github", "git of bob", "bob").await;
+    client.connect_to("github", "git_of_bob", "bob").await;
     let refused = client.sandbox_at(&of_ann, "e2b").await.unwrap_err();
     assert_required(&refused, "e2b", "SetConnection");
     assert_eq!(world.fake.count(Op::Create), 0);
@@ -251,7 +251,7 @@ async fn only_the_sessions_own_user_gives_the_key() {
             repository: "owner/repo".to_owned(),
             ..Default::default()
         };
-        client.git().clone_repository(request).await.unwrap_err();
+        client.git().clone_repository(request).await.unwrap();
         let message = world.tap().seen("CloneRepository").pop().unwrap().message();
         let got = CloneRepositoryRequest::decode(message).unwrap();
         assert_eq!(got.gateway_payload.is_empty(), user_id == "ann");

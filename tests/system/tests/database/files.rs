@@ -33,8 +33,8 @@ pub(crate) fn as_after_a_crash(world: &World) -> TempDir {
     for entry in fs::read_dir(database.parent().unwrap()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        // Shared memory does not survive a crash.
-        if !name.ends_with("-shm") {
+        // Shared memory does not survive a crash; content of session files is of no interest here.
+        if path.is_file() && !name.ends_with("-shm") {
             fs::copy(&path, copy.path().join(name)).unwrap();
         }
     }

@@ -9,9 +9,9 @@ use std::{
 
 use prost::Message;
 use sandgate_proto::v1::{
-    CreateSandboxRequest, GetConnectionRequest, ListConnectionsRequest, ListSandboxesRequest,
-    PauseSandboxRequest, ResumeSandboxRequest, RunCommandRequest, SandboxSpec,
-    SetConnectionRequest,
+    CreateSandboxRequest, ExposePortRequest, GetConnectionRequest, ListConnectionsRequest,
+    ListSandboxesRequest, PauseSandboxRequest, ResumeSandboxRequest, RunCommandRequest,
+    SandboxSpec, SetConnectionRequest, port_service_client::PortServiceClient,
 };
 use sandgate_system::{Binary, Client, Search, uuid};
 use serde_json::{Value, json};
@@ -182,6 +182,18 @@ impl Stand {
         tokens
     }
 
+    /// The token of a sandbox's ports, which only who may expose them is told.
+    async fn traffic(&self, session_id: &str, sandbox_id: &str) -> String {
+        let request = ExposePortRequest {
+            session_id: session_id.to_owned(),
+            sandbox_id: sandbox_id.to_owned(),
+            port: 8080,
+        };
+        let mut ports = PortServiceClient::new(self.client.channel.clone());
+        let exposed = ports.expose_port(request).await.unwrap().into_inner();
+        exposed.headers["e2b-traffic-access-token"].clone()
+    }
+
     /// Ends both programs, so that they write what they have.
     async fn ended(self) -> (Vec<u8>, [TempDir; 2]) {
         for program in self.programs {
@@ -245,6 +257,7 @@ async fn search(repeated: bool) {
     stand.live(&session_id, &sandbox_id).await;
     assert_eq!(stand.errors, 0);
     let mut tokens = stand.tokens().await;
+    tokens.insert(stand.traffic(&session_id, &sandbox_id).await);
     let said = match repeated {
         true => format!("{} {}", stand.key, tokens.first().unwrap()),
         false => "no".to_owned(),

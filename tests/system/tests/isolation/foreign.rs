@@ -221,7 +221,7 @@ async fn ones_own_ids_are_found() {
             "GetExecution",
             "GetAgent",
             "ListSecrets",
-            "StatFile",
+            "ListSessionFiles",
         ] {
             let rpc = Rpc::named(name);
             let answer = own

@@ -1,8 +1,9 @@
 //! What renews a sandbox: use, through any call that needs it to run, and no look.
 
 use sandgate_proto::v1::{
-    GetExecutionRequest, Lifecycle, ListExecutionsRequest, ListSandboxesRequest, OnIdle,
-    SandboxState, StreamExecutionRequest, WatchSessionRequest, WriteStdinRequest,
+    GetExecutionRequest, Lifecycle, ListExecutionsRequest, ListPortsRequest, ListSandboxesRequest,
+    OnIdle, SandboxState, StreamExecutionRequest, WatchSessionRequest, WriteStdinRequest,
+    port_service_client::PortServiceClient,
 };
 
 use crate::stand::{Stand, millis, secs};
@@ -68,6 +69,14 @@ async fn look(stand: &Stand, sandbox_id: &str) {
         ..Default::default()
     };
     stand.client.sandboxes().list_sandboxes(list).await.unwrap();
+    let list = ListPortsRequest {
+        session_id: session_id.clone(),
+        sandbox_id: sandbox_id.clone(),
+        ..Default::default()
+    };
+    let mut ports = PortServiceClient::new(stand.client.channel.clone());
+    // Refused where it is at rest.
+    let _ = ports.list_ports(list).await;
     let mut executions = stand.client.executions();
     let get = GetExecutionRequest {
         session_id: session_id.clone(),

@@ -1,9 +1,10 @@
 //! Files that a new sandbox is to begin with.
 
+use futures::stream;
 use prost_types::Duration;
 use sandgate_proto::{
     Reason,
-    v1::{CreateSandboxRequest, FileTransfer},
+    v1::{CreateSandboxRequest, FileTransfer, WriteSessionFileOpen, WriteSessionFileRequest},
 };
 use sandgate_system::{Act, Op, World, assert_reason, fact, uuid};
 
@@ -15,51 +16,24 @@ fn file(session_path: &str, sandbox_path: &str) -> FileTransfer {
 }
 
 #[tokio::test]
-async fn each_has_a_result_in_its_place() {
-    let world = World::start().await;
-    let client = world.client().await;
-    let request = CreateSandboxRequest {
-        session_id: client.session().await,
-        request_id: uuid(),
-        upload_files: vec![
-            file("a.txt", "a.txt"),
-            file("b", "/tmp/b"),
-            file("a.txt", "d/a"),
-        ],
-        ..Default::default()
-    };
-    let first = client.create(request.clone()).await.unwrap();
-    let again = client.create(request).await.unwrap();
-    assert!(again.replayed);
-    assert_eq!(first.uploads, again.uploads);
-    let paths: Vec<_> = first
-        .uploads
-        .iter()
-        .map(|one| (one.session_path.as_str(), one.sandbox_path.as_str()))
-        .collect();
-    let wanted = [
-        ("a.txt", "/workspace/a.txt"),
-        ("b", "/tmp/b"),
-        ("a.txt", "/workspace/d/a"),
-    ];
-    assert_eq!(paths, wanted);
-    for upload in &first.uploads {
-        let error = upload.error.as_ref().unwrap();
-        assert_eq!(
-            (error.code.as_str(), upload.bytes),
-            (Reason::FileNotFound.name(), 0)
-        );
-        assert!(error.message.contains("write it first"), "{error:?}");
-    }
-}
-
-#[tokio::test]
 async fn there_are_none_while_it_is_being_made() {
     let world = World::start().await;
     let client = world.client().await;
     world.fake.set(Op::Create, Act::Hang);
+    let session_id = client.session().await;
+    let write = WriteSessionFileRequest {
+        session_id: session_id.clone(),
+        open: Some(WriteSessionFileOpen {
+            path: "a".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let write = stream::iter([write]);
+    let mut files = client.session_files();
+    files.write_session_file(write).await.unwrap();
     let request = CreateSandboxRequest {
-        session_id: client.session().await,
+        session_id,
         request_id: uuid(),
         upload_files: vec![file("a", "a")],
         wait_timeout: Some(Duration::default()),
@@ -101,5 +75,7 @@ async fn malformed_lists_are_refused_before_anything_is_made() {
         upload_files: vec![file("a", "b"); 1000],
         ..Default::default()
     };
-    assert_eq!(client.create(request).await.unwrap().uploads.len(), 1000);
+    let missing = client.create(request).await.unwrap_err();
+    assert_reason(&missing, Reason::FileNotFound, "write it first");
+    assert_eq!(world.fake.count(Op::Create), 0);
 }

@@ -6,7 +6,7 @@
 use futures::{StreamExt as _, stream};
 use sandgate_proto::{
     Reason,
-    v1::{WriteFileRequest, file_service_client::FileServiceClient},
+    v1::{WriteFileOpen, WriteFileRequest, file_service_client::FileServiceClient},
 };
 use sandgate_system::{World, assert_reason};
 
@@ -64,6 +64,10 @@ async fn uploads_harm_no_connection() {
         let first = WriteFileRequest {
             session_id: session_id.clone(),
             sandbox_id: sandbox_id.clone(),
+            open: Some(WriteFileOpen {
+                path: "much".to_owned(),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let more = WriteFileRequest {
@@ -74,10 +78,9 @@ async fn uploads_harm_no_connection() {
         let answer = FileServiceClient::new(client.channel.clone())
             .write_file(upload)
             .await;
-        // Until files are built. The requests have crossed all the same.
-        if let Err(refused) = answer {
-            assert_reason(&refused, Reason::CapabilityUnsupported, "GetCapabilities");
-        }
+        // The runner of the scripted provider knows no files; the requests have crossed all the same.
+        let refused = answer.unwrap_err();
+        assert_reason(&refused, Reason::CapabilityUnsupported, "older");
     }
     bystander.message().await.unwrap().unwrap();
     client

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use sandgate_system::build;
+use sandgate_system::{GitServer, Repositories, build};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -29,10 +29,12 @@ struct Place {
     root: PathBuf,
     path: String,
     data: tempfile::TempDir,
+    _repositories: Repositories,
+    server: GitServer,
 }
 
 impl Place {
-    fn new() -> Self {
+    async fn new() -> Self {
         let binaries = build();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../..")
@@ -44,15 +46,21 @@ impl Place {
             binaries.display(),
             root.join(".tools/bin").display()
         );
+        let repositories = Repositories::new();
+        repositories.small("hello.git");
+        let server = GitServer::start(repositories.root()).await;
         Self {
             root,
             path,
             data: tempfile::tempdir().unwrap(),
+            _repositories: repositories,
+            server,
         }
     }
 
     fn shell(&self) -> Command {
         let image = env::var("SANDGATE_TEST_IMAGE").unwrap_or("sandgate-test:bookworm".to_owned());
+        let repository = format!("http://127.0.0.1:{}/open/hello.git", self.server.port);
         let mut shell = Command::new("bash");
         shell
             .current_dir(&self.root)
@@ -60,6 +68,7 @@ impl Place {
             .env("SANDGATE_LOG", "error")
             .env("SANDGATE_DATA_DIR", self.data.path())
             .env("SANDGATE_CONTAINER_IMAGE", image)
+            .env("REPOSITORY", repository)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -229,7 +238,7 @@ async fn engine(arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_works_as_it_is_written() {
-    let place = Place::new();
+    let place = Place::new().await;
     let page =
         std::fs::read_to_string(place.root.join("README.md")).expect("there is no README.md");
     let blocks = blocks(&page);

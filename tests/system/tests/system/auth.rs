@@ -1,6 +1,6 @@
 //! Who may call the gateway.
 
-use sandgate_gateway::{Access, Config, KeyArgs, StartError};
+use sandgate_gateway::{Access, Config, FilesPlace, KeyArgs, StartError};
 use sandgate_proto::{
     Reason,
     v1::{ExecRequest, GetSessionRequest},
@@ -110,6 +110,7 @@ async fn off_loopback_it_does_not_start_without_a_key() {
         admin_key: None,
         tls: TlsFiles::default(),
         workers: 1,
+        files: FilesPlace::Folder(data.path().join("files")),
         data_dir: data.path().to_owned(),
         identity: Default::default(),
         keys: KeyArgs {

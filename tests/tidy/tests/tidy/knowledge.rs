@@ -22,8 +22,10 @@ const CONFIGURATION: &[&str] = &["config.rs", "process.rs", "main.rs", "build.rs
 
 /// Both ends of a runner's link.
 const RUNNERS_FRAMES: &[&str] = &[
+    "providers/kit/src/files/",
     "providers/kit/src/runner/",
     "providers/kit/src/visits/",
+    "providers/runner/fuzz/",
     "providers/runner/src/",
 ];
 
@@ -42,6 +44,12 @@ const RULES: &[Rule] = &[
         within: "",
         only: &["gateway/src/vault/", "vault.rs"],
         instead: "ask the vault",
+    },
+    Rule {
+        path: "object_store",
+        within: "",
+        only: &["gateway/src/objects/"],
+        instead: "ask the objects",
     },
     Rule {
         path: "bollard",

@@ -17,6 +17,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "sandgate-service",
         ],
     ),
+    ("providers/runner/fuzz/", &["sandgate-runner-proto"]),
     // The bundle has the runner's program in it and names no crate for that.
     ("providers/runner/bundle/", &[]),
     ("providers/runner/", &["sandgate-runner-proto"]),

@@ -22,10 +22,12 @@ const FLOORS: &[(&[&str], bool)] = &[
             "watch",
             "replay",
             "kept",
+            "file",
+            "transfer",
         ],
         true,
     ),
-    (&["store", "vault", "fleet"], false),
+    (&["store", "vault", "fleet", "objects"], false),
 ];
 
 /// The floor of a room, 0 at the top.

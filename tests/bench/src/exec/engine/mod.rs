@@ -1,5 +1,6 @@
 //! The Docker Engine's own API over its unix socket, with nothing around it that could slow it.
 
+mod archive;
 mod bare;
 mod frames;
 mod made;
@@ -102,12 +103,23 @@ impl Engine {
         body: Option<&Value>,
     ) -> std::io::Result<Answer> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let call = format!(
-            "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        self.send(method, path, "application/json", body.as_bytes())
+            .await
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+    ) -> std::io::Result<Answer> {
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let mut stream = UnixStream::connect(&self.socket).await?;
-        stream.write_all(call.as_bytes()).await?;
+        stream.write_all(&[head.as_bytes(), body].concat()).await?;
         let mut begun = Vec::new();
         loop {
             if let Some(end) = begun.windows(4).position(|four| four == b"\r\n\r\n") {
