@@ -4,10 +4,12 @@ use std::{future::Future, time::Duration};
 
 use sandgate_proto::v1::{
     CapabilityRef, CreateSandboxRequest, CreateSessionRequest, DeleteSandboxRequest,
-    DeleteSessionRequest, ExecRequest, ExecResponse, GetExecutionRequest, Sandbox,
-    StartExecutionRequest, StreamExecutionRequest, StreamExecutionResponse, exec_response::Event,
-    execution_ended::Outcome, execution_service_client::ExecutionServiceClient,
-    sandbox_service_client::SandboxServiceClient, session_service_client::SessionServiceClient,
+    DeleteSessionRequest, ExecRequest, ExecResponse, GetExecutionRequest, GetProviderRequest,
+    Sandbox, StartExecutionRequest, StreamExecutionRequest, StreamExecutionResponse,
+    exec_response::Event, execution_ended::Outcome,
+    execution_service_client::ExecutionServiceClient,
+    provider_service_client::ProviderServiceClient, sandbox_service_client::SandboxServiceClient,
+    session_service_client::SessionServiceClient,
 };
 use tokio::time::timeout;
 use tonic::{Response, Status, Streaming, transport::Channel};
@@ -28,13 +30,20 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Opens a session.
+    /// Opens a session with all that a provider stands for.
     pub(super) async fn open(way: Way, provider: &str) -> Result<Self> {
+        let asked = GetProviderRequest {
+            provider: provider.to_owned(),
+        };
+        let mut providers = ProviderServiceClient::new(way.channel(0));
+        let known = answer(&way, providers.get_provider(way.request(asked))).await?;
+        let names = known.provider.unwrap_or_default().capability_refs;
+        let capability = |name| CapabilityRef {
+            r#ref: name,
+            config: None,
+        };
         let asked = CreateSessionRequest {
-            capabilities: vec![CapabilityRef {
-                r#ref: provider.to_owned(),
-                config: None,
-            }],
+            capabilities: names.into_iter().map(capability).collect(),
             ..Default::default()
         };
         let mut sessions = SessionServiceClient::new(way.channel(0));
