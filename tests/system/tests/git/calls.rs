@@ -172,6 +172,9 @@ async fn the_default_sandbox_is_made() {
         sandbox_id: String::new(),
         ..stand.request("/open/none.git")
     };
+    let session_id = request.session_id.clone();
     let cloned = stand.clone(request).await.unwrap();
     assert!(!cloned.sandbox_id.is_empty() && cloned.sandbox_id != stand.sandbox_id);
+    let deleted = stand.client.delete(&session_id, &cloned.sandbox_id);
+    deleted.await.unwrap();
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sandgate_proto::Reason;
-use sandgate_system::{Binary, Client, assert_reason, eventually, gateway_for};
+use sandgate_system::{Binary, Client, assert_reason, eventually, gateway_for, kill_sandboxes};
 
 async fn local(data: &tempfile::TempDir) -> Binary {
     let folder = data.path().to_str().unwrap();
@@ -68,6 +68,7 @@ async fn it_drains() {
         .await
         .unwrap_err();
     assert_reason(&down, Reason::ProviderUnavailable, "local");
+    kill_sandboxes(data.path());
 }
 
 #[tokio::test]
