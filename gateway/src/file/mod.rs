@@ -169,12 +169,12 @@ fn root(session_id: Uuid) -> FileRecord {
 }
 
 /// A count of the store, which is never negative.
-fn unsigned(count: i64) -> u64 {
+pub(crate) fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or_default()
 }
 
 /// A count for the store.
-fn signed(count: u64) -> i64 {
+pub(crate) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     clock::{self, span},
+    file::{signed, unsigned},
     ids::SandboxRef,
     problem::{self, Result},
     store::{Store, TransferRecord},
@@ -41,11 +42,6 @@ enum Waited {
     Mine(Turn, Claim),
     /// It is over.
     Over(Done),
-}
-
-/// A count of the store, which is never negative.
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or_default()
 }
 
 impl Transfers {
@@ -233,8 +229,8 @@ impl Claim {
         }
         let now = progress.now();
         self.record.claim_time = claim_time;
-        self.record.files = i64::try_from(now.files).unwrap_or(i64::MAX);
-        self.record.bytes = i64::try_from(now.bytes).unwrap_or(i64::MAX);
+        self.record.files = signed(now.files);
+        self.record.bytes = signed(now.bytes);
         match self.store.renew_transfer(&self.record).await {
             Ok(held) => held,
             Err(error) => {

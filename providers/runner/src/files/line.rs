@@ -12,7 +12,7 @@ use sandgate_runner_proto::{
     v1::{Disposition, FileAnswer, ToRunner, file_answer, file_request, from_runner, to_runner},
 };
 
-use super::{pulse::Pulse, trouble::Trouble};
+use super::{again, pulse::Pulse, trouble::Trouble};
 
 /// Size of a read.
 const READ: usize = 256 * 1024;
@@ -182,14 +182,5 @@ fn is_quiet(body: &file_request::Body) -> bool {
         Body::Remove(remove) => remove.recursive,
         Body::Move(_) | Body::Pack(_) | Body::Unpack(_) => true,
         Body::Read(_) | Body::Stat(_) | Body::List(_) | Body::MakeFolder(_) => false,
-    }
-}
-
-fn again(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match read() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
     }
 }

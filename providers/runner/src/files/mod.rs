@@ -74,6 +74,16 @@ pub(crate) fn serve_on(inherited: Inherited) -> io::Result<()> {
     Ok(())
 }
 
+/// Reads, and again where a signal came in between.
+fn again(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 fn work(line: &mut Line, call: u64, request: FileRequest) -> Answer {
     use file_request::Body;
     let Some(body) = request.body else {

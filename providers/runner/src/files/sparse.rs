@@ -6,6 +6,8 @@ use std::{
     os::unix::fs::FileExt as _,
 };
 
+use super::again;
+
 /// What is zero is left out by blocks of this size, each where one of the file system begins. What
 /// comes of a block may be less.
 const BLOCK: usize = 4096;
@@ -51,11 +53,9 @@ impl<'a> Sparse<'a> {
     pub(super) fn put_all(&mut self, source: &mut impl Read) -> io::Result<u64> {
         let (begun, mut chunk) = (self.bytes, vec![0; CHUNK]);
         loop {
-            match source.read(&mut chunk) {
-                Ok(0) => return Ok(self.bytes - begun),
-                Ok(size) => self.put(&chunk[..size])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match again(|| source.read(&mut chunk))? {
+                0 => return Ok(self.bytes - begun),
+                size => self.put(&chunk[..size])?,
             }
         }
     }

@@ -18,6 +18,7 @@ use rustix::{
 };
 
 use super::super::{
+    again,
     sparse::Sparse,
     temporary::{Place, Temporary},
 };
@@ -214,11 +215,9 @@ fn copy(content: &mut impl Read, file: &File) -> Result<u64, Miss> {
     let mut chunk = vec![0; CHUNK];
     let mut sparse = Sparse::new(file);
     loop {
-        match content.read(&mut chunk) {
-            Ok(0) => return sparse.finish().map_err(written),
-            Ok(size) => sparse.put(&chunk[..size]).map_err(written)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Miss::Archive(error)),
+        match again(|| content.read(&mut chunk)).map_err(Miss::Archive)? {
+            0 => return sparse.finish().map_err(written),
+            size => sparse.put(&chunk[..size]).map_err(written)?,
         }
     }
 }
